@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"scp_rdma/control"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+)
+
+// Source is where entries and their bytes come from; localfs.Source is one.
+// Next is called by one goroutine, the other methods by any.
+type Source interface {
+	// Next walks on. io.EOF: the walk is over. Trouble with single entries goes
+	// to the source's own problem callback, not through this error.
+	Next() (*localfs.Entry, error)
+	// Open opens a file for reading ranges. A file that is no longer what the
+	// entry says Is localfs.ErrChanged.
+	Open(e *localfs.Entry) (localfs.SourceFile, error)
+	// ReadFile fills p, which is as long as e.Size, with the whole file: open,
+	// compare, read, compare again, close.
+	ReadFile(e *localfs.Entry, p []byte) error
+	// Restat is e as the file is now, for sending it once more.
+	Restat(e *localfs.Entry) (*localfs.Entry, error)
+	// Path is the entry's name for people: as the user typed the source, and below.
+	Path(e *localfs.Entry) string
+	// Identity lists the directories that are the sources, for a receiver on
+	// the same host to see that its target lies inside one.
+	Identity() (bootID []byte, dirs []localfs.FileID)
+}
+
+// Sink is where files are put; localfs.Sink is one. All methods may be called
+// by several goroutines at once.
+type Sink interface {
+	Resolve(t localfs.Target) (localfs.Base, error)
+	// Inside says whether the resolved base is, or lies inside, one of dirs.
+	Inside(b localfs.Base, dirs []localfs.FileID) (bool, error)
+	// Mkdir makes a directory, or opens the one that is there.
+	Mkdir(parent *localfs.Dir, name string) (*localfs.Dir, error)
+	// FinishDir gives a directory its metadata, when all in it is done.
+	FinishDir(d *localfs.Dir, m localfs.Meta) error
+	// PutFile makes a whole file at once.
+	PutFile(p localfs.Put, data []byte) error
+	// CreateFile begins a file that arrives in pieces.
+	CreateFile(p localfs.Put) (localfs.PendingFile, error)
+	// Symlink makes or replaces a symbolic link.
+	Symlink(dir *localfs.Dir, name, text string, m localfs.Meta) error
+	// Link makes one more name for the first committed file of the group. It
+	// returns false if there is no such file to link to: its bytes are needed.
+	Link(p localfs.Put) (bool, error)
+	Dropped() localfs.Dropped
+	// Close frees handles and removes what the session kept hidden.
+	Close() error
+}
+
+// SendConfig describes one transfer to a server.
+type SendConfig struct {
+	Network string // "tcp" (default), "tcp4", "tcp6"
+	Addr    string // host:port
+
+	Transports *transport.Registry // most preferred first
+	Streams    int                 // 0: DefaultStreams
+	Slots      int                 // slots of each stream; 0: from the memory budget
+	SlotSize   int                 // bytes; 0: DefaultSlotSize
+	Window     int                 // entries open at once; 0: DefaultWindow
+	NoChecksum bool
+
+	Source Source
+	Target localfs.Target
+
+	Owner, NumericIDs, Xattr bool // what to ask the server for
+
+	Control  control.Config
+	Observer Observer     // nil: nobody watches
+	Logger   hclog.Logger // nil: silent
+}
+
+// ServeConfig describes a server.
+type ServeConfig struct {
+	Listener   *control.Listener
+	Transports *transport.Registry
+
+	// NewSink makes the sink of one session. The options are those that the
+	// client asked for and Grant allows.
+	NewSink func(localfs.SinkOptions) (Sink, error)
+	Grant   localfs.SinkOptions
+
+	Once   bool          // return after the first session
+	Grace  time.Duration // for running sessions when ctx ends; 0: none
+	Limits Limits
+
+	Observer ServeObserver // nil: nobody watches
+	Logger   hclog.Logger  // nil: silent
+}
+
+// Limits are what a server grants one session at most. Zero fields take the default.
+type Limits struct {
+	Streams  int
+	Memory   int64 // bytes of slots
+	SlotSize int
+	Window   int
+}
+
+// Observer sees one transfer from the sending side.
+type Observer interface {
+	// Watch is called once, before the first entry is sent. snapshot may be
+	// called at any time and from any goroutine, also after the transfer.
+	Watch(snapshot func() Snapshot)
+	// Problem is called when it is known that something was not copied as it is.
+	Problem(p Problem)
+}
+
+// Problem is one entry that was not copied, or not wholly.
+type Problem struct {
+	Path   string
+	Err    error
+	Remote bool // the receiver says so
+}
+
+// Phase is what a transfer is at.
+type Phase uint8
+
+// The phases of a transfer.
+const (
+	PhaseConnecting Phase = iota
+	PhaseSending
+	PhaseFinishing // all entries have their result; directories and totals remain
+	PhaseDone
+)
+
+// Snapshot is the state of a transfer at one moment.
+type Snapshot struct {
+	Phase      Phase
+	WalkDone   bool
+	Entries    uint64 // found so far, of all kinds
+	Files      uint64 // found so far
+	FilesDone  uint64 // committed or failed
+	Bytes      uint64 // found so far
+	BytesDone  uint64 // acknowledged by the receiver
+	Current    string // a file that is being sent now
+	Started    time.Time
+	Rails      []RailReport
+	Transport  string
+	StreamsRun int
+}
+
+// RailReport counts what one rail carried.
+type RailReport struct {
+	Name    string
+	Streams int
+	Bytes   uint64 // frame data sent
+}
+
+// Report is what came of a transfer.
+type Report struct {
+	Files, Dirs, Symlinks, Links uint64
+	Bytes                        uint64 // sizes of the files committed
+	Failed                       uint64 // entries not copied
+	Resent                       uint64 // files sent once more because they changed
+	Dropped                      localfs.Dropped
+	Elapsed                      time.Duration
+	Transport                    string
+	Rails                        []RailReport
+}
+
+// ServeObserver sees the sessions of a server. Calls for one session come in
+// order; calls for several may come at once.
+type ServeObserver interface {
+	Started(s SessionInfo)
+	Ended(s SessionInfo, r Report, err error)
+}
+
+// SessionInfo names one session of a server.
+type SessionInfo struct {
+	ID     string // short, for logs
+	Peer   string // the client's address
+	Target string // relative to the server's directory
+}

@@ -1,0 +1,117 @@
+package localfs
+
+import "time"
+
+// Kind is what an entry of a tree is. The numbers equal wire.Kind.
+type Kind uint8
+
+// The kinds of entries. DirEnd follows a directory's last child.
+const (
+	KindFile Kind = iota + 1
+	KindDir
+	KindSymlink
+	KindDirEnd
+)
+
+// Meta is what is kept of an entry beside its bytes.
+type Meta struct {
+	Mode      uint32 // 07777
+	MtimeSec  int64
+	MtimeNsec uint32
+	UID, GID  uint32
+	User      string // names of UID and GID on the source, "" if unknown or not asked for
+	GroupName string
+	Xattrs    []Xattr
+}
+
+// Xattr is one extended attribute.
+type Xattr struct {
+	Name  string
+	Value []byte
+}
+
+// Stamp tells one state of a file from another (stat(2)).
+type Stamp struct {
+	Dev, Ino     uint64
+	Size         int64
+	Mtime, Ctime time.Time
+}
+
+// Entry is one file, directory or link met by a walk. Entries of a Source are
+// numbered from 1 in the order of the walk; a directory comes before its
+// children, and its DirEnd (same ID) after the last.
+type Entry struct {
+	ID     uint64
+	Parent uint64 // 0: the target's base
+	Kind   Kind
+	Name   string // one path component, the bytes the file system gave
+	Size   int64
+	Sparse bool   // has fewer blocks than its size needs
+	Link   string // a symlink's text
+	Meta   Meta
+	Stamp  Stamp
+
+	Group      uint64 // hard-link group, numbered from 1; 0: none
+	GroupFirst bool   // first of its group met
+	GroupLast  bool   // every link of the inode has been met with this one
+
+	dir *dirNode // directory that holds it; nil for entries of an invented source
+}
+
+// SourceFile is an open file of a source. Its methods may be called by several
+// goroutines at once.
+type SourceFile interface {
+	// ReadAt fills p from offset off. A file that ends early Is ErrChanged.
+	ReadAt(p []byte, off int64) error
+	// NextData finds the next range with data that begins at or after off and
+	// before the file's size: lseek(2) SEEK_DATA, SEEK_HOLE. No more data:
+	// start == end == the file's size. Where the file system does not know
+	// holes, all is data.
+	NextData(off int64) (start, end int64, err error)
+	// Verify compares the file as it is now with the entry's Stamp; a
+	// difference Is ErrChanged.
+	Verify() error
+	Close() error
+}
+
+// Target is where a client asked its entries to be put, in the server's directory.
+type Target struct {
+	Path     string // as typed after HOST:
+	Exact    bool   // -T
+	Tops     int    // number of top entries with a name of their own
+	Contents bool   // contents of a directory: the target itself is a directory
+}
+
+// Base is a resolved Target.
+type Base struct {
+	Dir  *Dir
+	Name string // if not "": the single top entry gets this name instead of its own
+	Path string // relative to the root, for messages: "." or "a/b" or "a/b/name"
+}
+
+// Put says how a file gets its name.
+type Put struct {
+	Dir       *Dir
+	Name      string
+	Size      int64
+	Meta      Meta
+	Group     uint64 // hard-link group, 0: none
+	GroupLast bool
+}
+
+// PendingFile is a file that has no name yet. WriteAt may be called by several
+// goroutines at once; Commit and Discard only when no WriteAt is running.
+type PendingFile interface {
+	// WriteAt writes all of p at offset off.
+	WriteAt(p []byte, off int64) error
+	// Commit gives the file its metadata and, last, its name. On error nothing
+	// of it is left.
+	Commit() error
+	// Discard leaves nothing of the file. A no-op after Commit.
+	Discard()
+}
+
+// Dropped counts entries whose metadata was not kept.
+type Dropped struct {
+	Owner, Special, Xattr uint64
+}

@@ -1,0 +1,315 @@
+package wire
+
+// Type is the first byte of a control message.
+type Type uint8
+
+// The messages of the control connection. Hello and Bye keep their number and
+// layout in every version, so that any two versions can tell each other why
+// they part.
+const (
+	TypeHello Type = iota + 1
+	TypeBye
+	TypePing
+	TypePong
+	TypeOpen
+	TypeOpened
+	TypeStreamOpen
+	TypeStreamReady
+	TypeEntries
+	TypeAnswers
+	TypeResults
+	TypeAbort
+	TypeDone
+	TypeSummary
+)
+
+// Message is one control message.
+type Message interface {
+	Type() Type
+}
+
+// Hello opens a session, the client's first. Each side says what it speaks and has.
+type Hello struct {
+	Version  uint16    `cbor:"1,keyasint"` // Version of this package
+	Software string    `cbor:"2,keyasint,omitempty"`
+	Session  []byte    `cbor:"3,keyasint,omitempty"` // 16 bytes, from the server
+	Key      []byte    `cbor:"4,keyasint,omitempty"` // 32 bytes, from the server: proves the session's streams
+	Rails    []RailSet `cbor:"5,keyasint,omitempty"` // one per transport, most preferred first
+	Limits   Limits    `cbor:"6,keyasint"`
+	Features []string  `cbor:"7,keyasint,omitempty"` // abilities by name; unknown ones are ignored
+}
+
+// RailSet is what one side has of one transport.
+type RailSet struct {
+	Transport string `cbor:"1,keyasint"`
+	Rails     []Rail `cbor:"2,keyasint"`
+}
+
+// Rail mirrors transport.Rail.
+type Rail struct {
+	Name string `cbor:"1,keyasint"`
+	Info []byte `cbor:"2,keyasint,omitempty"`
+}
+
+// Limits are the most a side accepts; the smaller of both counts.
+type Limits struct {
+	Streams  uint32 `cbor:"1,keyasint"`
+	Slots    uint32 `cbor:"2,keyasint"` // slots of all streams together
+	SlotSize uint32 `cbor:"3,keyasint"` // bytes
+	Window   uint32 `cbor:"4,keyasint"` // entries open at once (announced, no result yet)
+}
+
+// Bye ends a session or refuses one. Code 0 is a clean end.
+type Bye struct {
+	Code    uint16 `cbor:"1,keyasint"`
+	Text    string `cbor:"2,keyasint,omitempty"`
+	Version uint16 `cbor:"3,keyasint,omitempty"` // of the side that says it
+}
+
+// The codes of Bye. They are part of the protocol: only ever added to.
+const (
+	ByeDone        uint16 = 0 // all is said
+	ByeError       uint16 = 1 // see Text
+	ByeUsage       uint16 = 2 // the request makes no sense to this side: see Text
+	ByeNoTransport uint16 = 4 // no transport or rail in common
+	ByeVerify      uint16 = 5 // data did not verify
+	ByeAuth        uint16 = 6 // not authorised
+	ByeVersion     uint16 = 7 // no protocol version in common
+	ByeProtocol    uint16 = 8 // the peer broke the protocol
+	ByeCancelled   uint16 = 9 // interrupted by a person or a stopping server
+	ByeBusy        uint16 = 10
+)
+
+// Ping asks for a Pong with the same number; either side may send it any time.
+type Ping struct {
+	N uint64 `cbor:"1,keyasint"`
+}
+
+// Pong answers a Ping.
+type Pong struct {
+	N uint64 `cbor:"1,keyasint"`
+}
+
+// Open says where the entries shall go and what the client would like kept.
+type Open struct {
+	Path       []byte   `cbor:"1,keyasint,omitempty"` // as typed after HOST:
+	Exact      bool     `cbor:"2,keyasint,omitempty"` // -T: exactly this name
+	Tops       uint32   `cbor:"3,keyasint"`           // number of top entries that will come with a name of their own
+	Contents   bool     `cbor:"4,keyasint,omitempty"` // some SRC sends its contents: the target is a directory
+	Owner      bool     `cbor:"5,keyasint,omitempty"`
+	NumericIDs bool     `cbor:"6,keyasint,omitempty"`
+	Xattr      bool     `cbor:"7,keyasint,omitempty"`
+	BootID     []byte   `cbor:"8,keyasint,omitempty"` // with Dirs: to see a target inside its own source
+	Dirs       []FileID `cbor:"9,keyasint,omitempty"` // the source directories
+}
+
+// FileID names an inode of one host.
+type FileID struct {
+	Dev uint64 `cbor:"1,keyasint"`
+	Ino uint64 `cbor:"2,keyasint"`
+}
+
+// Opened answers Open: the target is there.
+type Opened struct {
+	Target []byte   `cbor:"1,keyasint,omitempty"` // relative to the server's directory, for messages
+	Grants []string `cbor:"2,keyasint,omitempty"` // of what was asked for: "owner", "special", "xattr"
+	Window uint32   `cbor:"3,keyasint"`           // entries the client may have open
+}
+
+// StreamOpen asks the responder to open its end of a stream.
+type StreamOpen struct {
+	Stream    uint32 `cbor:"1,keyasint"`
+	Epoch     uint32 `cbor:"2,keyasint"`
+	Transport string `cbor:"3,keyasint"`
+	Local     string `cbor:"4,keyasint"` // the asking side's rail
+	Peer      string `cbor:"5,keyasint"` // the asked side's rail
+	Slots     uint32 `cbor:"6,keyasint"`
+	SlotSize  uint32 `cbor:"7,keyasint"`
+	Offer     []byte `cbor:"8,keyasint,omitempty"`
+}
+
+// StreamReady answers StreamOpen: an offer, or why not.
+type StreamReady struct {
+	Stream uint32 `cbor:"1,keyasint"`
+	Epoch  uint32 `cbor:"2,keyasint"`
+	Offer  []byte `cbor:"3,keyasint,omitempty"`
+	Error  string `cbor:"4,keyasint,omitempty"`
+}
+
+// Kind is what an Entry is.
+type Kind uint8
+
+// The kinds of entries. DirEnd says that a directory has no more children.
+const (
+	KindFile Kind = iota + 1
+	KindDir
+	KindSymlink
+	KindDirEnd
+)
+
+// Entry announces one file, directory or link. A parent comes before its
+// children; Parent 0 is the target's base. A DirEnd has only ID (of the directory).
+type Entry struct {
+	ID        uint64  `cbor:"1,keyasint"`
+	Parent    uint64  `cbor:"2,keyasint,omitempty"`
+	Kind      Kind    `cbor:"3,keyasint"`
+	Name      []byte  `cbor:"4,keyasint,omitempty"` // one path component, 1..255 bytes
+	Size      int64   `cbor:"5,keyasint,omitempty"` // bytes, files only
+	Mode      uint32  `cbor:"6,keyasint,omitempty"` // 07777
+	MtimeSec  int64   `cbor:"7,keyasint,omitempty"`
+	MtimeNsec uint32  `cbor:"8,keyasint,omitempty"`
+	Link      []byte  `cbor:"9,keyasint,omitempty"`  // a symlink's text
+	Group     uint64  `cbor:"10,keyasint,omitempty"` // hard-link group, 0: none
+	GroupPos  uint8   `cbor:"11,keyasint,omitempty"` // bit 0: not the first, bit 1: the last of its group in this session
+	UID       uint32  `cbor:"12,keyasint,omitempty"`
+	GID       uint32  `cbor:"13,keyasint,omitempty"`
+	User      string  `cbor:"14,keyasint,omitempty"`
+	GroupName string  `cbor:"15,keyasint,omitempty"`
+	Xattrs    []Xattr `cbor:"16,keyasint,omitempty"`
+	Replaces  uint64  `cbor:"17,keyasint,omitempty"` // this entry is that one, sent once more from the start
+}
+
+// Bits of Entry.GroupPos.
+const (
+	GroupMember uint8 = 1 << 0
+	GroupLast   uint8 = 1 << 1
+)
+
+// Xattr is one extended attribute.
+type Xattr struct {
+	Name  string `cbor:"1,keyasint"`
+	Value []byte `cbor:"2,keyasint,omitempty"`
+}
+
+// Entries is a batch, in order.
+type Entries struct {
+	List []Entry `cbor:"1,keyasint"`
+}
+
+// Action is the receiver's answer to an entry.
+type Action uint8
+
+// The answers. Need: send its bytes. Done: nothing more is needed (directory
+// made, link made). Failed: it can't be had; see Text. Parent: its directory
+// failed before, which was said then.
+const (
+	ActionNeed Action = iota + 1
+	ActionDone
+	ActionFailed
+	ActionParent
+)
+
+// Answer is the receiver's word on one entry, before its data.
+type Answer struct {
+	ID     uint64 `cbor:"1,keyasint"`
+	Action Action `cbor:"2,keyasint"`
+	Text   string `cbor:"3,keyasint,omitempty"`
+}
+
+// Answers is a batch.
+type Answers struct {
+	List []Answer `cbor:"1,keyasint"`
+}
+
+// Status is how a unit or an entry ended.
+type Status uint8
+
+// The ends of an entry: committed under its name, failed (see Text), aborted
+// as the sender asked. StatusCorrupt is said of a unit whose sum did not match.
+const (
+	StatusOK Status = iota + 1
+	StatusFailed
+	StatusAborted
+	StatusCorrupt
+)
+
+// Result is the end of one entry.
+type Result struct {
+	ID     uint64 `cbor:"1,keyasint"`
+	Status Status `cbor:"2,keyasint"`
+	Text   string `cbor:"3,keyasint,omitempty"`
+}
+
+// Results acknowledges units that were applied, units that were not, and entries that ended.
+type Results struct {
+	Units   []uint64 `cbor:"1,keyasint,omitempty"` // applied
+	Corrupt []uint64 `cbor:"2,keyasint,omitempty"` // sum did not match: send again
+	List    []Result `cbor:"3,keyasint,omitempty"`
+}
+
+// Abort takes entries back: the source of each can't be sent. Each gets a
+// Result with StatusAborted.
+type Abort struct {
+	IDs []uint64 `cbor:"1,keyasint"`
+}
+
+// Totals count one session from one side.
+type Totals struct {
+	Files    uint64 `cbor:"1,keyasint"`
+	Dirs     uint64 `cbor:"2,keyasint"`
+	Symlinks uint64 `cbor:"3,keyasint"`
+	Links    uint64 `cbor:"4,keyasint"` // hard links made
+	Bytes    uint64 `cbor:"5,keyasint"` // sizes of the files committed
+	Failed   uint64 `cbor:"6,keyasint"` // entries that could not be had
+}
+
+// Done says that every entry of the sender has its result.
+type Done struct {
+	Totals Totals `cbor:"1,keyasint"`
+}
+
+// Summary answers Done when all directories are finished.
+type Summary struct {
+	Totals   Totals   `cbor:"1,keyasint"`
+	Dropped  Dropped  `cbor:"2,keyasint"`
+	Problems []string `cbor:"3,keyasint,omitempty"` // what failed after the entry's result (a directory's mode), at most 100
+}
+
+// Dropped counts entries whose metadata was not kept, for want of a grant or of the right.
+type Dropped struct {
+	Owner   uint64 `cbor:"1,keyasint,omitempty"`
+	Special uint64 `cbor:"2,keyasint,omitempty"`
+	Xattr   uint64 `cbor:"3,keyasint,omitempty"`
+}
+
+// Type implements Message.
+func (*Hello) Type() Type { return TypeHello }
+
+// Type implements Message.
+func (*Bye) Type() Type { return TypeBye }
+
+// Type implements Message.
+func (*Ping) Type() Type { return TypePing }
+
+// Type implements Message.
+func (*Pong) Type() Type { return TypePong }
+
+// Type implements Message.
+func (*Open) Type() Type { return TypeOpen }
+
+// Type implements Message.
+func (*Opened) Type() Type { return TypeOpened }
+
+// Type implements Message.
+func (*StreamOpen) Type() Type { return TypeStreamOpen }
+
+// Type implements Message.
+func (*StreamReady) Type() Type { return TypeStreamReady }
+
+// Type implements Message.
+func (*Entries) Type() Type { return TypeEntries }
+
+// Type implements Message.
+func (*Answers) Type() Type { return TypeAnswers }
+
+// Type implements Message.
+func (*Results) Type() Type { return TypeResults }
+
+// Type implements Message.
+func (*Abort) Type() Type { return TypeAbort }
+
+// Type implements Message.
+func (*Done) Type() Type { return TypeDone }
+
+// Type implements Message.
+func (*Summary) Type() Type { return TypeSummary }
