@@ -1,0 +1,202 @@
+package planner
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const testSlot = 1000
+
+func units(p *Plan) []Unit {
+	var us []Unit
+	for {
+		u, ok := p.Next()
+		if !ok {
+			return us
+		}
+		us = append(us, u)
+	}
+}
+
+func TestNextHandsOut(t *testing.T) {
+	whole := func(id uint64, n int64) Chunk { return Chunk{ID: id, Len: n, Size: n} }
+	tests := map[string]struct {
+		files []File
+		want  []Unit
+	}{
+		"nothing":                          {nil, nil},
+		"an empty file as a chunk of none": {[]File{{ID: 1}}, []Unit{{[]Chunk{whole(1, 0)}}}},
+		"small files together": {
+			[]File{{ID: 1, Size: 400}, {ID: 2, Size: 600}, {ID: 3, Size: 1}},
+			[]Unit{{[]Chunk{whole(1, 400), whole(2, 600)}}, {[]Chunk{whole(3, 1)}}}},
+		"no more chunks than allowed": {
+			[]File{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4}, {ID: 5}},
+			[]Unit{{[]Chunk{whole(1, 0), whole(2, 0), whole(3, 0), whole(4, 0)}}, {[]Chunk{whole(5, 0)}}}},
+		"a file of exactly one slot whole": {[]File{{ID: 1, Size: 1000}}, []Unit{{[]Chunk{whole(1, 1000)}}}},
+		"a large file in ranges": {
+			[]File{{ID: 1, Size: 2001}},
+			[]Unit{
+				{[]Chunk{{ID: 1, Len: 1000, Size: 2001}}},
+				{[]Chunk{{ID: 1, Off: 1000, Len: 1000, Size: 2001}}},
+				{[]Chunk{{ID: 1, Off: 2000, Len: 1, Size: 2001}}}}},
+		"a sparse file at once": {
+			[]File{{ID: 1, Size: 5000, Sparse: true}},
+			[]Unit{{[]Chunk{{ID: 1, Len: 5000, Size: 5000, Sparse: true}}}}},
+		"large and small in turns": {
+			[]File{{ID: 1, Size: 2000}, {ID: 2, Size: 900}, {ID: 3, Size: 900}},
+			[]Unit{
+				{[]Chunk{{ID: 1, Len: 1000, Size: 2000}}}, {[]Chunk{whole(2, 900)}},
+				{[]Chunk{{ID: 1, Off: 1000, Len: 1000, Size: 2000}}}, {[]Chunk{whole(3, 900)}}}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := New(Config{SlotSize: testSlot, MaxChunks: 4})
+			for _, f := range tt.files {
+				p.Add(f)
+			}
+			if diff := cmp.Diff(tt.want, units(p)); diff != "" {
+				t.Errorf("units (-want +got):\n%s", diff)
+			}
+			if !p.Empty() {
+				t.Error("not empty after the last unit")
+			}
+		})
+	}
+}
+
+func TestGivenBackComesFirst(t *testing.T) {
+	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
+	p.Add(File{ID: 1, Size: 5000, Sparse: true})
+	p.Add(File{ID: 2, Size: 5})
+	u, _ := p.Next()
+	rest := u.Chunks[0]
+	rest.Off, rest.Len = 4000, 1000
+	p.GiveBack(rest)
+	u, ok := p.Next()
+	if diff := cmp.Diff([]Chunk{rest}, u.Chunks); !ok || diff != "" {
+		t.Errorf("after GiveBack (-want +got):\n%s", diff)
+	}
+}
+
+// FuzzPlan lets random files and random takers that give parts back meet the
+// promises of the package: every byte exactly once, units within their bounds,
+// the same answers to the same calls.
+func FuzzPlan(f *testing.F) {
+	for seed := range uint64(8) {
+		f.Add(seed, 1+int(seed)*97, 1+int(seed))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, slot, maxChunks int) {
+		cfg := Config{SlotSize: 1 + abs(slot)%5000, MaxChunks: 1 + abs(maxChunks)%64}
+		a, b := play(t, seed, cfg), play(t, seed, cfg)
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Errorf("two equal runs differ:\n%s", diff)
+		}
+	})
+}
+
+func abs(n int) int {
+	if n < 0 {
+		return -(n + 1)
+	}
+	return n
+}
+
+func play(t *testing.T, seed uint64, cfg Config) []Unit {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	p := New(cfg)
+	sizes := map[uint64]int64{}
+	seen := map[uint64]map[int64]int{} // file -> offset -> times; offset -1 stands for an empty file
+	var all []Unit
+	add := func() {
+		id := uint64(len(sizes) + 1)
+		size := rng.Int64N(int64(cfg.SlotSize)*[]int64{1, 4}[rng.IntN(2)] + 1)
+		sizes[id], seen[id] = size, map[int64]int{}
+		p.Add(File{ID: id, Size: size, Sparse: rng.IntN(4) == 0})
+	}
+	for range 20 {
+		add()
+	}
+	for {
+		u, ok := p.Next()
+		if !ok {
+			break
+		}
+		all = append(all, u)
+		checkUnit(t, cfg, u)
+		for _, c := range u.Chunks {
+			carry(t, rng, p, c, sizes, seen[c.ID])
+		}
+		if rng.IntN(3) == 0 && len(sizes) < 40 {
+			add()
+		}
+	}
+	for id, size := range sizes {
+		checkOnce(t, id, size, seen[id])
+	}
+	return all
+}
+
+func checkUnit(t *testing.T, cfg Config, u Unit) {
+	t.Helper()
+	if n := len(u.Chunks); n < 1 || n > cfg.MaxChunks {
+		t.Fatalf("unit of %d chunks, at most %d allowed", n, cfg.MaxChunks)
+	}
+	var total int64
+	for _, c := range u.Chunks {
+		total += c.Len
+	}
+	if total > int64(cfg.SlotSize) && !(len(u.Chunks) == 1 && u.Chunks[0].Sparse) {
+		t.Fatalf("unit of %d bytes in a slot of %d", total, cfg.SlotSize)
+	}
+}
+
+// carry takes a chunk as a stream would: now and then only its first part.
+func carry(t *testing.T, rng *rand.Rand, p *Plan, c Chunk, sizes map[uint64]int64, seen map[int64]int) {
+	t.Helper()
+	if c.Size != sizes[c.ID] || c.Off < 0 || c.Off+c.Len > c.Size || c.Len == 0 && c.Size > 0 {
+		t.Fatalf("chunk %+v of a file of %d bytes", c, sizes[c.ID])
+	}
+	if c.Len > 1 && rng.IntN(3) == 0 {
+		rest := c
+		c.Len = 1 + rng.Int64N(c.Len-1)
+		rest.Off += c.Len
+		rest.Len -= c.Len
+		p.GiveBack(rest)
+	}
+	if c.Size == 0 {
+		seen[-1]++
+	}
+	for off := c.Off; off < c.Off+c.Len; off++ {
+		seen[off]++
+	}
+}
+
+func checkOnce(t *testing.T, id uint64, size int64, seen map[int64]int) {
+	t.Helper()
+	if size == 0 && (len(seen) != 1 || seen[-1] != 1) {
+		t.Errorf("empty file %d handed out %d times", id, seen[-1])
+	}
+	if size > 0 && int64(len(seen)) != size {
+		t.Errorf("file %d: %d of %d bytes handed out", id, len(seen), size)
+	}
+	for off, n := range seen {
+		if n != 1 {
+			t.Errorf("file %d: byte %d handed out %d times", id, off, n)
+		}
+	}
+}
+
+func TestMemoryFollowsWhatWaits(t *testing.T) {
+	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
+	for i := range uint64(100_000) {
+		p.Add(File{ID: i, Size: 10})
+		if i%4 == 3 {
+			p.Next()
+		}
+	}
+	if n := cap(p.small.items); n > 64 {
+		t.Errorf("line of %d places after 100000 files that never waited", n)
+	}
+}
