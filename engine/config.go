@@ -35,8 +35,6 @@ type Source interface {
 // by several goroutines at once.
 type Sink interface {
 	Resolve(t localfs.Target) (localfs.Base, error)
-	// Inside says whether the resolved base is, or lies inside, one of dirs.
-	Inside(b localfs.Base, dirs []localfs.FileID) (bool, error)
 	// Mkdir makes a directory, or opens the one that is there.
 	Mkdir(parent *localfs.Dir, name string) (*localfs.Dir, error)
 	// FinishDir gives a directory its metadata, when all in it is done.
@@ -57,7 +55,7 @@ type Sink interface {
 
 // SendConfig describes one transfer to a server.
 type SendConfig struct {
-	Network string // "tcp" (default), "tcp4", "tcp6"
+	Network string // for control.Dial: which address families; "": any
 	Addr    string // host:port
 
 	Transports *transport.Registry // most preferred first

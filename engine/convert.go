@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"strings"
+
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// toWire is the entry as it is announced.
+func toWire(e *localfs.Entry, replaces uint64) wire.Entry {
+	if e.Kind == localfs.KindDirEnd {
+		return wire.Entry{ID: e.ID, Kind: wire.KindDirEnd}
+	}
+	w := wire.Entry{
+		ID: e.ID, Parent: e.Parent, Kind: wire.Kind(e.Kind), Name: []byte(e.Name), Size: e.Size,
+		Mode: e.Meta.Mode, MtimeSec: e.Meta.MtimeSec, MtimeNsec: e.Meta.MtimeNsec,
+		Link: []byte(e.Link), Group: e.Group,
+		UID: e.Meta.UID, GID: e.Meta.GID, User: validText(e.Meta.User), GroupName: validText(e.Meta.GroupName),
+		Replaces: replaces,
+	}
+	if e.Group != 0 && !e.GroupFirst {
+		w.GroupPos |= wire.GroupMember
+	}
+	if e.GroupLast {
+		w.GroupPos |= wire.GroupLast
+	}
+	for _, x := range e.Meta.Xattrs {
+		w.Xattrs = append(w.Xattrs, wire.Xattr{Name: x.Name, Value: x.Value})
+	}
+	return w
+}
+
+// metaOf is what an announced entry says of its metadata.
+func metaOf(w *wire.Entry) localfs.Meta {
+	m := localfs.Meta{
+		Mode: w.Mode, MtimeSec: w.MtimeSec, MtimeNsec: w.MtimeNsec,
+		UID: w.UID, GID: w.GID, User: w.User, GroupName: w.GroupName,
+	}
+	for _, x := range w.Xattrs {
+		m.Xattrs = append(m.Xattrs, localfs.Xattr{Name: x.Name, Value: x.Value})
+	}
+	return m
+}
+
+func railsToWire(name string, rails []transport.Rail) wire.RailSet {
+	set := wire.RailSet{Transport: name}
+	for _, r := range rails {
+		set.Rails = append(set.Rails, wire.Rail{Name: r.Name, Info: r.Info})
+	}
+	return set
+}
+
+// railsOf finds what the peer has of one transport; nil if it has none.
+func railsOf(sets []wire.RailSet, name string) []transport.Rail {
+	for _, set := range sets {
+		if set.Transport != name {
+			continue
+		}
+		rails := make([]transport.Rail, len(set.Rails))
+		for i, r := range set.Rails {
+			rails[i] = transport.Rail{Name: r.Name, Info: r.Info}
+		}
+		return rails
+	}
+	return nil
+}
+
+func findRail(rails []transport.Rail, name string) (transport.Rail, bool) {
+	for _, r := range rails {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return transport.Rail{}, false
+}
+
+// validText makes s fit for a message: text there is UTF-8.
+func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

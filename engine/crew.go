@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/panjf2000/ants/v2"
+)
+
+// crew is the goroutines of one session: all are waited for, the first error
+// ends the others.
+type crew struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+}
+
+func newCrew(ctx context.Context) *crew {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &crew{ctx: ctx, cancel: cancel}
+}
+
+// run starts f; its error ends the session.
+func (c *crew) run(f func(ctx context.Context) error) {
+	c.wg.Go(func() {
+		if err := f(c.ctx); err != nil {
+			c.cancel(err)
+		}
+	})
+}
+
+// wait returns when all that run started has returned, with what ended it.
+func (c *crew) wait() error {
+	c.wg.Wait()
+	return context.Cause(c.ctx)
+}
+
+// pool runs the workers of a session, one task per stream.
+type pool struct {
+	ants *ants.Pool
+	wg   sync.WaitGroup
+	fail func(error)
+}
+
+// poolStop bounds the wait for ants' own idle goroutines; every task has
+// returned by then.
+const poolStop = 5 * time.Second
+
+// newPool makes room for n workers. A panic in one fails the session: without
+// the handler ants would only log it (v2.12 worker.go).
+func newPool(n int, fail func(error)) (*pool, error) {
+	p := &pool{fail: fail}
+	a, err := ants.NewPool(n, ants.WithNonblocking(true), ants.WithDisablePurge(true), ants.WithPanicHandler(func(v any) {
+		fail(fmt.Errorf("worker: panic: %v", v))
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("worker pool: %w", err)
+	}
+	p.ants = a
+	return p, nil
+}
+
+// run gives a worker its task; its error fails the session.
+func (p *pool) run(task func() error) error {
+	p.wg.Add(1)
+	err := p.ants.Submit(func() {
+		defer p.wg.Done()
+		if err := task(); err != nil {
+			p.fail(err)
+		}
+	})
+	if err != nil {
+		p.wg.Done()
+		return fmt.Errorf("worker pool: %w", err)
+	}
+	return nil
+}
+
+// stop waits for all tasks and lets the workers go.
+func (p *pool) stop() error {
+	p.wg.Wait()
+	if err := p.ants.ReleaseTimeout(poolStop); err != nil {
+		return fmt.Errorf("worker pool: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"scp_rdma/transport"
+)
+
+const (
+	// DefaultSlotSize: data bytes of a slot.
+	DefaultSlotSize = 1 << 20
+	// DefaultWindow: entries open at once. Two thousand would keep four streams
+	// of full bundles busy; empty files need more, and each costs under 1 KiB on either side.
+	DefaultWindow = 8192
+	// defaultMemory is for all slots of a session, bytes.
+	defaultMemory = 64 << 20
+	maxStreams    = 64
+	maxSlots      = 8
+
+	// helloTimeout covers each step of the greeting.
+	helloTimeout = 15 * time.Second
+	// connectTimeout is for one candidate of one stream, so that a rail that
+	// swallows packets costs no more than that before the next one is tried.
+	connectTimeout = 8 * time.Second
+	// reasonWait: when a stream breaks, the reason usually follows on control.
+	reasonWait = 2 * time.Second
+)
+
+// DefaultStreams is how many streams a transfer gets if nobody says: one per
+// core, at least 2 so that reading and writing overlap, at most 8; and at
+// least one per rail.
+func DefaultStreams(rails int) int {
+	return max(min(max(runtime.GOMAXPROCS(0), 2), 8), rails)
+}
+
+// slotsFor splits a memory budget over streams.
+func slotsFor(memory int64, streams, slotSize int) int {
+	n := memory / int64(streams) / int64(slotSize+transport.HeadRoom)
+	return int(min(max(n, 1), maxSlots))
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Streams == 0 {
+		l.Streams = maxStreams
+	}
+	if l.Memory == 0 {
+		l.Memory = defaultMemory * 2
+	}
+	if l.SlotSize == 0 {
+		l.SlotSize = transport.MaxSlotSize
+	}
+	if l.Window == 0 {
+		l.Window = DefaultWindow
+	}
+	return l
+}
+
+func loggerOr(l hclog.Logger) hclog.Logger {
+	if l == nil {
+		return hclog.NewNullLogger()
+	}
+	return l
+}
+
+// Software is what a Hello says of this program.
+const Software = "scp_rdma"

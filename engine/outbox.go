@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"scp_rdma/wire"
+)
+
+// outboxBatch: items in one message at most.
+const outboxBatch = 1024
+
+// outbox gathers what the receiver has to say of entries and units. Whoever
+// puts something in never waits; the window bounds what can gather.
+type outbox struct {
+	mu      sync.Mutex
+	answers []wire.Answer
+	results wire.Results
+	filled  chan struct{} // room for one: something is there
+}
+
+func newOutbox() outbox { return outbox{filled: make(chan struct{}, 1)} }
+
+func (o *outbox) answer(a ...wire.Answer) {
+	o.mu.Lock()
+	o.answers = append(o.answers, a...)
+	o.mu.Unlock()
+	o.ring()
+}
+
+// result adds what became of one frame: its unit and the entries that ended with it.
+func (o *outbox) result(units, corrupt []uint64, list []wire.Result) {
+	o.mu.Lock()
+	o.results.Units = append(o.results.Units, units...)
+	o.results.Corrupt = append(o.results.Corrupt, corrupt...)
+	o.results.List = append(o.results.List, list...)
+	o.mu.Unlock()
+	o.ring()
+}
+
+func (o *outbox) ring() {
+	select {
+	case o.filled <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the outbox.
+func (o *outbox) take() ([]wire.Answer, wire.Results) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a, res := o.answers, o.results
+	o.answers, o.results = nil, wire.Results{}
+	return a, res
+}
+
+// deliver sends what gathers in the outbox until the session ends.
+func (r *receiver) deliver(ctx context.Context) error {
+	for {
+		select {
+		case <-r.out.filled:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		answers, res := r.out.take()
+		if err := r.sendOut(answers, &res); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *receiver) sendOut(answers []wire.Answer, res *wire.Results) error {
+	for len(answers) > 0 {
+		n := min(len(answers), outboxBatch)
+		if err := r.conn.Send(&wire.Answers{List: answers[:n]}); err != nil {
+			return err
+		}
+		answers = answers[n:]
+	}
+	for len(res.Units)+len(res.Corrupt)+len(res.List) > 0 {
+		var m wire.Results
+		m.Units, res.Units = cut(res.Units)
+		m.Corrupt, res.Corrupt = cut(res.Corrupt)
+		m.List, res.List = cut(res.List)
+		if err := r.conn.Send(&m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut takes a message's worth off a list.
+func cut[T any](list []T) (head, rest []T) {
+	n := min(len(list), outboxBatch)
+	return list[:n], list[n:]
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"scp_rdma/control"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// receiver is one session of a server.
+type receiver struct {
+	cfg  *ServeConfig
+	log  hclog.Logger
+	conn *control.Conn
+	crew *crew
+	sink Sink
+
+	id      transport.ID
+	key     []byte
+	mine    probed
+	peer    *wire.Hello
+	base    localfs.Base
+	streams *inStreams
+	opened  bool // the target was opened: it counts as a session
+
+	queue admitQueue
+	out   outbox
+
+	mu     sync.Mutex
+	files  map[uint64]*inFile
+	dirs   map[uint64]*inDir
+	groups map[uint64]*inGroup
+	tops   uint32
+
+	started  time.Time
+	totals   recvTotals
+	problems []string // of finished directories; under mu
+	done     chan wire.Totals
+}
+
+// recvTotals counts what was made.
+type recvTotals struct {
+	files, dirs, symlinks, links, bytes, failed, dropped atomic.Uint64
+}
+
+func newReceiver(cfg *ServeConfig, conn *control.Conn) *receiver {
+	return &receiver{
+		cfg: cfg, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
+		files: map[uint64]*inFile{}, dirs: map[uint64]*inDir{}, groups: map[uint64]*inGroup{},
+		queue: newAdmitQueue(), out: newOutbox(), started: time.Now(), done: make(chan wire.Totals, 1),
+	}
+}
+
+// session serves one client from its Hello to Bye.
+func (r *receiver) session(ctx context.Context) error {
+	err := r.greet(ctx)
+	if err == nil {
+		err = r.receive(ctx)
+	}
+	if r.sink != nil {
+		err = errors.Join(err, r.sink.Close())
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
+	}
+	var remote *RemoteError
+	if err != nil && !errors.As(err, &remote) {
+		_ = r.conn.Send(byeFor(err)) // a peer that is gone needs no reason
+	}
+	if closeErr := r.conn.Close(); closeErr != nil && err == nil {
+		r.log.Debug("control did not close cleanly", "error", closeErr)
+	}
+	return err
+}
+
+// greet answers Hello and Open.
+func (r *receiver) greet(ctx context.Context) error {
+	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	hello, err := next[*wire.Hello](hctx, r.conn)
+	if err != nil {
+		return err
+	}
+	if hello.Version != wire.Version {
+		return fmt.Errorf("the client speaks version %d, this server %d: %w", hello.Version, wire.Version, control.ErrVersion)
+	}
+	r.peer = hello
+	r.mine = probe(ctx, r.cfg.Transports)
+	if len(r.mine.sets) == 0 {
+		return errors.Join(append(r.mine.errs, transport.ErrUnavailable)...)
+	}
+	r.key = make([]byte, 32)
+	rand.Read(r.id[:]) // crypto/rand never fails (Go 1.24)
+	rand.Read(r.key)
+	l := r.cfg.Limits
+	err = r.conn.Send(&wire.Hello{
+		Version: wire.Version, Software: Software, Session: r.id[:], Key: r.key, Rails: r.mine.sets,
+		Limits: wire.Limits{
+			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
+			Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	open, err := next[*wire.Open](hctx, r.conn)
+	if err != nil {
+		return err
+	}
+	return r.open(open)
+}
+
+// open makes the target ready and says so.
+func (r *receiver) open(o *wire.Open) error {
+	grant := localfs.SinkOptions{
+		Owner: o.Owner && r.cfg.Grant.Owner, Special: r.cfg.Grant.Special,
+		Xattr: o.Xattr && r.cfg.Grant.Xattr, AllXattr: o.Xattr && r.cfg.Grant.AllXattr, NumericIDs: o.NumericIDs,
+	}
+	sink, err := r.cfg.NewSink(grant)
+	if err != nil {
+		return err
+	}
+	r.sink = sink
+	var inside []localfs.FileID
+	if boot := localfs.BootID(); len(boot) > 0 && bytes.Equal(boot, o.BootID) {
+		for _, d := range o.Dirs {
+			inside = append(inside, localfs.FileID{Dev: d.Dev, Ino: d.Ino})
+		}
+	}
+	r.base, err = sink.Resolve(localfs.Target{
+		Path: string(o.Path), Exact: o.Exact, Tops: int(o.Tops), Contents: o.Contents, NotInside: inside,
+	})
+	if err != nil {
+		return err
+	}
+	r.dirs[0] = &inDir{dir: r.base.Dir}
+	r.tops = o.Tops
+	r.opened = true
+	if r.cfg.Observer != nil {
+		r.cfg.Observer.Started(r.info())
+	}
+	return r.conn.Send(&wire.Opened{
+		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.cfg.Limits.Window),
+	})
+}
+
+func grants(o localfs.SinkOptions) []string {
+	var names []string
+	for _, g := range []struct {
+		name string
+		have bool
+	}{{"owner", o.Owner}, {"special", o.Special}, {"xattr", o.Xattr}} {
+		if g.have {
+			names = append(names, g.name)
+		}
+	}
+	return names
+}
+
+// receive runs the session between Opened and Bye.
+func (r *receiver) receive(ctx context.Context) error {
+	c := newCrew(ctx)
+	defer c.cancel(nil)
+	r.crew = c
+	streams, err := newInStreams(r, c)
+	if err != nil {
+		return err
+	}
+	r.streams = streams
+	c.run(r.readControl)
+	c.run(r.admitAll)
+	c.run(r.deliver)
+	err = c.wait()
+	err = errors.Join(err, streams.stop())
+	r.discardAll()
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// discardAll leaves nothing of files that did not become whole.
+func (r *receiver) discardAll() {
+	r.mu.Lock()
+	files := r.files
+	r.files = map[uint64]*inFile{}
+	r.mu.Unlock()
+	for _, f := range files {
+		f.discard()
+	}
+}
+
+func (r *receiver) info() SessionInfo {
+	return SessionInfo{ID: hex.EncodeToString(r.id[:4]), Peer: r.conn.RemoteAddr().String(), Target: r.base.Path}
+}
+
+func (r *receiver) report() Report {
+	t := r.counted()
+	rep := Report{
+		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed,
+		Elapsed: time.Since(r.started),
+	}
+	if r.sink != nil {
+		rep.Dropped = r.sink.Dropped()
+	}
+	if r.streams != nil {
+		rep.Transport, rep.Rails = r.streams.counted()
+	}
+	return rep
+}
+
+func (r *receiver) counted() wire.Totals {
+	return wire.Totals{
+		Files: r.totals.files.Load(), Dirs: r.totals.dirs.Load(), Symlinks: r.totals.symlinks.Load(),
+		Links: r.totals.links.Load(), Bytes: r.totals.bytes.Load(), Failed: r.totals.failed.Load(),
+	}
+}
+
+// waitFor waits for ch, d at most; 0: not at all.
+func waitFor(ch <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ch:
+		return true
+	case <-t.C:
+		return false
+	}
+}

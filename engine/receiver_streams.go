@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// inStreams is the receiving streams of a session, one worker each.
+type inStreams struct {
+	r       *receiver
+	crew    *crew
+	workers *pool
+
+	mu     sync.Mutex
+	cancel map[uint32]context.CancelFunc // of the newest epoch of each stream
+	memory map[uint32]int64              // bytes of slots of each stream
+	name   string                        // of the transport in use
+	rails  []*railCount
+}
+
+func newInStreams(r *receiver, c *crew) (*inStreams, error) {
+	// Twice the streams: one that is replaced by a newer epoch needs a moment to end.
+	workers, err := newPool(2*r.cfg.Limits.Streams, c.cancel)
+	if err != nil {
+		return nil, err
+	}
+	return &inStreams{
+		r: r, crew: c, workers: workers,
+		cancel: map[uint32]context.CancelFunc{}, memory: map[uint32]int64{},
+	}, nil
+}
+
+// stop waits for the workers; the session's context has ended.
+func (in *inStreams) stop() error { return in.workers.stop() }
+
+// open gives a worker the task to open one stream and to receive from it. What
+// is wrong with the request is the answer to it; only a full pool is an error.
+func (in *inStreams) open(m *wire.StreamOpen) error {
+	req, tr, err := in.request(m)
+	if err != nil {
+		return in.refuse(m, err)
+	}
+	ctx, cancel := context.WithCancel(in.crew.ctx)
+	in.mu.Lock()
+	if old := in.cancel[m.Stream]; old != nil {
+		old()
+	}
+	in.cancel[m.Stream] = cancel
+	in.mu.Unlock()
+	err = in.workers.run(func() error {
+		defer cancel()
+		return in.serve(ctx, tr, req, m)
+	})
+	if err != nil {
+		cancel()
+		return in.refuse(m, err)
+	}
+	return nil
+}
+
+func (in *inStreams) refuse(m *wire.StreamOpen, err error) error {
+	return in.r.conn.Send(&wire.StreamReady{Stream: m.Stream, Epoch: m.Epoch, Error: clip(err.Error())})
+}
+
+// request checks what the sender asks for against the limits, before anything
+// is made for it.
+func (in *inStreams) request(m *wire.StreamOpen) (transport.OpenRequest, transport.Transport, error) {
+	var none transport.OpenRequest
+	tr := in.r.cfg.Transports.Lookup(m.Transport)
+	if tr == nil {
+		return none, nil, fmt.Errorf("no transport %q here: %w", m.Transport, transport.ErrUnavailable)
+	}
+	local, ok := findRail(in.r.mine.rails[m.Transport], m.Peer)
+	if !ok {
+		return none, nil, fmt.Errorf("no rail %q here: %w", m.Peer, transport.ErrUnavailable)
+	}
+	peer, ok := findRail(railsOf(in.r.peer.Rails, m.Transport), m.Local)
+	if !ok {
+		return none, nil, fmt.Errorf("rail %q was not announced: %w", m.Local, ErrProtocol)
+	}
+	req := transport.OpenRequest{
+		Pair: transport.RailPair{Local: local, Peer: peer}, Role: transport.Receiver,
+		Session: in.r.id, Key: in.r.key, Stream: m.Stream, Epoch: m.Epoch,
+		Slots: int(m.Slots), SlotSize: int(m.SlotSize), Control: pathOf(in.r.conn),
+	}
+	if err := req.Validate(); err != nil {
+		return none, nil, err
+	}
+	return req, tr, in.reserve(m)
+}
+
+// reserve books the memory of a stream's slots.
+func (in *inStreams) reserve(m *wire.StreamOpen) error {
+	l := in.r.cfg.Limits
+	if int(m.Stream) >= l.Streams || int(m.SlotSize) > l.SlotSize {
+		return fmt.Errorf("stream %d with slots of %d bytes, allowed are %d streams and %d bytes: %w",
+			m.Stream, m.SlotSize, l.Streams, l.SlotSize, ErrProtocol)
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.memory[m.Stream] = int64(m.Slots) * (int64(m.SlotSize) + transport.HeadRoom)
+	var sum int64
+	for _, n := range in.memory {
+		sum += n
+	}
+	if sum > l.Memory {
+		delete(in.memory, m.Stream)
+		return fmt.Errorf("slots of %d bytes in all, %d allowed: %w", sum, l.Memory, ErrProtocol)
+	}
+	return nil
+}
+
+// serve is the life of one worker: its stream is opened, emptied and closed here.
+func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) error {
+	st, err := in.connect(ctx, tr, req, m)
+	if err != nil {
+		// The sender tries its next candidate, or gives up and says so.
+		in.r.log.Info("stream not opened", "stream", m.Stream, "epoch", m.Epoch, "error", err)
+		return nil
+	}
+	w := &recvWorker{r: in.r, stream: st, id: m.Stream, epoch: m.Epoch, count: in.count(tr.Name(), st.Rail())}
+	w.count.streams.Add(1)
+	err = w.run(ctx)
+	closeErr := st.Close()
+	if errors.Is(err, io.EOF) {
+		err = closeErr
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil // ended with its session, or replaced by a newer epoch
+	}
+	return err
+}
+
+func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) (transport.RecvStream, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout+reasonWait)
+	defer cancel()
+	ep, err := tr.Open(ctx, req)
+	if err != nil {
+		return nil, errors.Join(err, in.refuse(m, err))
+	}
+	defer func() { _ = ep.Close() }() // a no-op once it is connected
+	if err := in.r.conn.Send(&wire.StreamReady{Stream: m.Stream, Epoch: m.Epoch, Offer: ep.Offer()}); err != nil {
+		return nil, err
+	}
+	st, err := ep.Connect(ctx, m.Offer)
+	if err != nil {
+		return nil, err
+	}
+	return st.(transport.RecvStream), nil
+}
+
+// count finds the counter of a rail.
+func (in *inStreams) count(name, rail string) *railCount {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.name = name
+	for _, c := range in.rails {
+		if c.name == rail {
+			return c
+		}
+	}
+	c := &railCount{name: rail}
+	in.rails = append(in.rails, c)
+	return c
+}
+
+// counted is what the rails carried.
+func (in *inStreams) counted() (string, []RailReport) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var rails []RailReport
+	for _, c := range in.rails {
+		rails = append(rails, RailReport{Name: c.name, Streams: int(c.streams.Load()), Bytes: c.bytes.Load()})
+	}
+	return in.name, rails
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// recvWorker empties one stream.
+type recvWorker struct {
+	r      *receiver
+	stream transport.RecvStream
+	id     uint32
+	epoch  uint32
+	count  *railCount
+
+	raw   []byte // private copy of the head: the slot may be rewritten while it is read
+	head  wire.FrameHead
+	files []*inFile
+}
+
+// run takes frames until the stream ends; io.EOF after a clean close.
+func (w *recvWorker) run(ctx context.Context) error {
+	for {
+		slot, err := w.stream.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		units, corrupt, list, err := w.frame(slot)
+		if err != nil {
+			return err
+		}
+		// The credit goes back only now: a slow disk slows the sender.
+		if err := w.stream.Release(slot); err != nil {
+			return err
+		}
+		w.r.out.result(units, corrupt, list)
+	}
+}
+
+// frame checks and applies one frame.
+func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list []wire.Result, err error) {
+	if err := w.gate(slot); err != nil {
+		return nil, nil, nil, err
+	}
+	data := slot.Data()
+	w.count.bytes.Add(uint64(len(data)))
+	if w.head.Protection != wire.ProtectNone && wire.Sum(data) != w.head.DataSum {
+		w.r.log.Warn("a frame did not verify", "stream", w.id, "unit", w.head.Unit)
+		return nil, []uint64{w.head.Unit}, nil, nil
+	}
+	list, err = w.apply(data)
+	return []uint64{w.head.Unit}, nil, list, err
+}
+
+// gate copies the head out of the slot and holds every field against what was
+// agreed and announced.
+func (w *recvWorker) gate(slot *transport.Slot) error {
+	w.raw = append(w.raw[:0], slot.Head()...)
+	if err := wire.ParseFrameHead(w.raw, &w.head); err != nil {
+		return fmt.Errorf("stream %d: %w", w.id, err)
+	}
+	if w.head.Stream != w.id || w.head.Epoch != w.epoch {
+		return fmt.Errorf("frame of stream %d epoch %d on stream %d epoch %d: %w",
+			w.head.Stream, w.head.Epoch, w.id, w.epoch, ErrProtocol)
+	}
+	if int(w.head.DataLen) != len(slot.Data()) {
+		return fmt.Errorf("frame says %d bytes of data, the slot holds %d: %w", w.head.DataLen, len(slot.Data()), ErrProtocol)
+	}
+	w.files = w.files[:0]
+	w.r.mu.Lock()
+	for i := range w.head.Chunks {
+		w.files = append(w.files, w.r.files[w.head.Chunks[i].Entry])
+	}
+	w.r.mu.Unlock()
+	for i, f := range w.files {
+		if f == nil {
+			continue
+		}
+		if err := inFileBounds(w.head.Chunks[i], f.put.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inFileBounds checks that a chunk lies inside its file.
+func inFileBounds(c wire.Chunk, size int64) error {
+	n := uint64(c.Length)
+	if c.Flags&wire.ChunkHole != 0 {
+		if c.Offset >= uint64(size) || (n-1)*wire.HoleUnit >= uint64(size)-c.Offset {
+			return fmt.Errorf("hole of %d units at %d in a file of %d bytes: %w", n, c.Offset, size, ErrProtocol)
+		}
+		return nil
+	}
+	if c.Offset > uint64(size) || n > uint64(size)-c.Offset || n == 0 && size != 0 {
+		return fmt.Errorf("chunk of %d bytes at %d in a file of %d: %w", n, c.Offset, size, ErrProtocol)
+	}
+	return nil
+}
+
+// apply writes the chunks of a frame. What goes wrong with one file is its
+// result; the others go on.
+func (w *recvWorker) apply(data []byte) ([]wire.Result, error) {
+	var list []wire.Result
+	used := 0
+	for i, f := range w.files {
+		c := w.head.Chunks[i]
+		piece := data[used:used]
+		if c.Flags&wire.ChunkHole == 0 {
+			piece = data[used : used+int(c.Length)]
+			used += int(c.Length)
+		}
+		if f == nil {
+			w.r.totals.dropped.Add(1)
+			continue
+		}
+		var done bool
+		var err error
+		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size {
+			done, err = f.putWhole(w.r.sink, piece)
+		} else {
+			done, err = f.write(w.r.sink, c, piece)
+		}
+		if errors.Is(err, errDropped) {
+			w.r.totals.dropped.Add(1)
+			continue
+		}
+		if done {
+			list = append(list, w.r.end(f, err))
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"scp_rdma/control"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// Send carries everything of cfg.Source to the server at cfg.Addr. It returns
+// when the receiver has confirmed all of it, or with what ended it; the report
+// is never nil. Entries that could not be copied are no error: they are counted
+// in Report.Failed and told to the observer.
+func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
+	s := newSender(cfg)
+	if cfg.Observer != nil {
+		cfg.Observer.Watch(s.snapshot)
+	}
+	err := s.session(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
+	}
+	return s.report(), err
+}
+
+// session runs the control connection from dial to Bye.
+func (s *sender) session(ctx context.Context) error {
+	conn, err := control.Dial(ctx, s.cfg.Network, s.cfg.Addr, s.cfg.Control)
+	if err != nil {
+		return err
+	}
+	s.conn = conn
+	if err = s.greet(ctx); err == nil {
+		err = s.transfer(ctx)
+	}
+	bye := &wire.Bye{Version: wire.Version}
+	switch {
+	case ctx.Err() != nil:
+		bye = byeFor(errCancelled)
+	case err != nil:
+		bye = byeFor(err)
+	}
+	// The peer may be gone already: then there is nobody to say it to.
+	if sendErr := conn.Send(bye); sendErr != nil {
+		conn.Abort()
+		return err
+	}
+	if closeErr := conn.Close(); closeErr != nil && err == nil {
+		s.log.Debug("control did not close cleanly", "error", closeErr)
+	}
+	return err
+}
+
+// greet swaps Hellos, chooses transport and rails, and has the target opened.
+func (s *sender) greet(ctx context.Context) error {
+	mine := probe(ctx, s.cfg.Transports)
+	if len(mine.sets) == 0 {
+		_, _, err := choose(s.cfg.Transports, mine, &wire.Hello{}, transport.Path{})
+		return err
+	}
+	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: mine.sets}
+	if err := s.conn.Send(hello); err != nil {
+		return err
+	}
+	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	peer, err := next[*wire.Hello](hctx, s.conn)
+	if err != nil {
+		return fmt.Errorf("greeting %s: %w", s.cfg.Addr, err)
+	}
+	if len(peer.Session) != len(s.id) || len(peer.Key) == 0 {
+		return fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Addr, ErrProtocol)
+	}
+	copy(s.id[:], peer.Session)
+	s.key = peer.Key
+	tr, lanes, err := choose(s.cfg.Transports, mine, peer, pathOf(s.conn))
+	if err != nil {
+		return err
+	}
+	s.transport, s.lanes, s.local = tr, lanes, mine.rails[tr.Name()]
+	if err := s.agree(peer.Limits); err != nil {
+		return err
+	}
+	return s.openTarget(ctx)
+}
+
+// agree fixes the numbers of the session: the smaller of what both sides allow.
+func (s *sender) agree(l wire.Limits) error {
+	s.streams = s.cfg.Streams
+	if s.streams == 0 {
+		s.streams = DefaultStreams(len(s.lanes))
+	}
+	s.streams = min(s.streams, maxStreams, int(l.Streams))
+	s.slotSize = s.cfg.SlotSize
+	if s.slotSize == 0 {
+		s.slotSize = DefaultSlotSize
+	}
+	s.slotSize = min(s.slotSize, int(l.SlotSize)) &^ 4095
+	if s.streams < 1 || s.slotSize < transport.MinSlotSize || l.Slots < 1 || l.Window < 1 {
+		return fmt.Errorf("the other side grants nothing (%+v): %w", l, ErrProtocol)
+	}
+	s.slots = s.cfg.Slots
+	if s.slots == 0 {
+		s.slots = slotsFor(defaultMemory, s.streams, s.slotSize)
+	}
+	s.streams = min(s.streams, int(l.Slots))
+	s.slots = max(min(s.slots, int(l.Slots)/s.streams, transport.MaxSlots), 1)
+	return nil
+}
+
+// openTarget tells the server where the entries shall go.
+func (s *sender) openTarget(ctx context.Context) error {
+	boot, dirs := s.cfg.Source.Identity()
+	t := s.cfg.Target
+	open := &wire.Open{
+		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
+		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, BootID: boot,
+	}
+	for _, d := range dirs {
+		open.Dirs = append(open.Dirs, wire.FileID{Dev: d.Dev, Ino: d.Ino})
+	}
+	if err := s.conn.Send(open); err != nil {
+		return err
+	}
+	opened, err := next[*wire.Opened](ctx, s.conn)
+	if err != nil {
+		return err
+	}
+	if opened.Window < 1 {
+		return fmt.Errorf("the other side grants no entries: %w", ErrProtocol)
+	}
+	s.setWindow(min(s.cfg.Window, int(opened.Window)))
+	return nil
+}
+
+// transfer does the work between Opened and Bye.
+func (s *sender) transfer(ctx context.Context) error {
+	c := newCrew(ctx)
+	defer c.cancel(nil)
+	s.crew = c
+	stopWake := context.AfterFunc(c.ctx, s.wakeWorkers)
+	defer stopWake()
+	c.run(s.readControl)
+	err := s.runStreams(c)
+	if err == nil {
+		err = s.finish(c.ctx)
+	}
+	if err == nil {
+		s.phase.Store(uint32(PhaseDone))
+		err = errDone
+	}
+	c.cancel(err)
+	if err := c.wait(); err != errDone { //nolint:errorlint // the very value put in above
+		return err
+	}
+	return nil
+}
+
+// finish compares totals with the receiver when every entry has its result.
+func (s *sender) finish(ctx context.Context) error {
+	s.phase.Store(uint32(PhaseFinishing))
+	totals := s.totals()
+	if err := s.conn.Send(&wire.Done{Totals: totals}); err != nil {
+		return err
+	}
+	select {
+	case sum := <-s.summary:
+		return s.settle(totals, sum)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// settle takes the receiver's summary: its counts must be ours.
+func (s *sender) settle(mine wire.Totals, sum *wire.Summary) error {
+	for _, text := range sum.Problems {
+		s.problem(Problem{Path: s.cfg.Addr, Err: fmt.Errorf("%s", text), Remote: true})
+		s.count.failed.Add(1)
+	}
+	s.dropped = sum.Dropped
+	theirs := sum.Totals
+	mine.Failed, theirs.Failed = 0, 0
+	if mine != theirs {
+		return fmt.Errorf("totals differ: %+v here, %+v there: %w", mine, theirs, ErrProtocol)
+	}
+	return nil
+}
+
+// report is what has come of the transfer so far.
+func (s *sender) report() *Report {
+	snap := s.snapshot()
+	t := s.totals()
+	r := &Report{
+		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes,
+		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(),
+		Elapsed: time.Since(s.started), Transport: snap.Transport, Rails: snap.Rails,
+	}
+	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr
+	return r
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/semaphore"
+
+	"scp_rdma/control"
+	"scp_rdma/localfs"
+	"scp_rdma/planner"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// sender is one transfer seen from the side that has the files.
+type sender struct {
+	cfg  SendConfig
+	log  hclog.Logger
+	conn *control.Conn
+	crew *crew
+
+	// Fixed by greet.
+	id                       transport.ID
+	key                      []byte
+	transport                transport.Transport
+	lanes                    []lane
+	local                    []transport.Rail
+	streams, slots, slotSize int
+	maxOpen                  int64
+	window                   *semaphore.Weighted // of entries open
+
+	ready   waiting[*wire.StreamReady] // StreamOpen -> StreamReady
+	summary chan *wire.Summary
+
+	mu       sync.Mutex
+	wake     *sync.Cond // workers wait here for units
+	plan     *planner.Plan
+	open     map[uint64]*item // announced, no result yet
+	units    map[uint64]sent  // carried, no result yet
+	lastUnit uint64
+	again    uint64 // number of entries announced once more
+	walked   bool   // the walk is over
+
+	started time.Time
+	phase   atomic.Uint32
+	count   counters
+	rails   atomic.Pointer[[]*railCount]
+	current atomic.Pointer[localfs.Entry]
+	dropped wire.Dropped
+}
+
+// sent is what one unit carried.
+type sent struct {
+	chunks []wire.Chunk
+	bytes  uint64 // of files, holes included
+}
+
+// counters is what has been seen and done so far.
+type counters struct {
+	entries, files, bytes              atomic.Uint64 // found
+	filesDone, bytesDone               atomic.Uint64 // settled, acknowledged
+	okFiles, okDirs, okSyms, okLinks   atomic.Uint64
+	okBytes, failed, resent, duplicate atomic.Uint64
+	walkDone                           atomic.Bool
+}
+
+// railCount counts what one rail carries.
+type railCount struct {
+	name    string
+	streams atomic.Int64
+	bytes   atomic.Uint64
+}
+
+func newSender(cfg SendConfig) *sender {
+	s := &sender{
+		cfg:     cfg,
+		log:     loggerOr(cfg.Logger),
+		open:    map[uint64]*item{},
+		units:   map[uint64]sent{},
+		summary: make(chan *wire.Summary, 1),
+		started: time.Now(),
+	}
+	s.wake = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *sender) setWindow(n int) {
+	if n <= 0 {
+		n = DefaultWindow
+	}
+	s.maxOpen = int64(n)
+	s.window = semaphore.NewWeighted(s.maxOpen)
+	s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
+}
+
+func (s *sender) wakeWorkers() {
+	s.mu.Lock()
+	s.wake.Broadcast()
+	s.mu.Unlock()
+}
+
+// takeUnit waits for the next unit. false: there will be none any more.
+func (s *sender) takeUnit(ctx context.Context) (planner.Unit, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if ctx.Err() != nil {
+			return planner.Unit{}, false, context.Cause(ctx)
+		}
+		if u, ok := s.plan.Next(); ok {
+			return u, true, nil
+		}
+		if s.walked && len(s.open) == 0 {
+			return planner.Unit{}, false, nil
+		}
+		s.wake.Wait()
+	}
+}
+
+// giveBack returns a range that its taker will not carry.
+func (s *sender) giveBack(c planner.Chunk) {
+	s.mu.Lock()
+	s.plan.GiveBack(c)
+	s.wake.Signal()
+	s.mu.Unlock()
+}
+
+// items finds the files of a unit's chunks; nil for one that has ended.
+func (s *sender) items(u planner.Unit, into []*item) []*item {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range u.Chunks {
+		it := s.open[c.ID]
+		if it != nil && it.aborted {
+			it = nil
+		}
+		into = append(into, it)
+	}
+	return into
+}
+
+// record notes a unit before it is sent, so that its result finds it.
+func (s *sender) record(chunks []wire.Chunk, bytes uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastUnit++
+	s.units[s.lastUnit] = sent{chunks: chunks, bytes: bytes}
+	return s.lastUnit
+}
+
+// problem tells the observer of something that was not copied as it is.
+func (s *sender) problem(p Problem) {
+	s.log.Debug("problem", "path", p.Path, "error", p.Err)
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.Problem(p)
+	}
+}
+
+func (s *sender) totals() wire.Totals {
+	return wire.Totals{
+		Files: s.count.okFiles.Load(), Dirs: s.count.okDirs.Load(), Symlinks: s.count.okSyms.Load(),
+		Links: s.count.okLinks.Load(), Bytes: s.count.okBytes.Load(), Failed: s.count.failed.Load(),
+	}
+}
+
+// snapshot is the state of the transfer for whoever watches.
+func (s *sender) snapshot() Snapshot {
+	snap := Snapshot{
+		Phase: Phase(s.phase.Load()), WalkDone: s.count.walkDone.Load(), Started: s.started,
+		Entries: s.count.entries.Load(), Files: s.count.files.Load(), FilesDone: s.count.filesDone.Load(),
+		Bytes: s.count.bytes.Load(), BytesDone: s.count.bytesDone.Load(),
+	}
+	if e := s.current.Load(); e != nil {
+		snap.Current = s.cfg.Source.Path(e)
+	}
+	if rails := s.rails.Load(); rails != nil {
+		snap.Transport = s.transport.Name()
+		for _, r := range *rails {
+			n := int(r.streams.Load())
+			snap.StreamsRun += n
+			snap.Rails = append(snap.Rails, RailReport{Name: r.name, Streams: n, Bytes: r.bytes.Load()})
+		}
+	}
+	return snap
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"scp_rdma/localfs"
+	"scp_rdma/planner"
+	"scp_rdma/wire"
+)
+
+// announceBatch: entries in one message at most. Enough to make the message's
+// own cost vanish, few enough that the first files start at once.
+const announceBatch = 256
+
+// walk reads the source and hands entries to announce, as far as the window goes.
+func (s *sender) walk(ctx context.Context, out chan<- wire.Entry) error {
+	defer close(out)
+	for {
+		e, err := s.cfg.Source.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("walk: %w", err)
+		}
+		if err := s.admit(ctx, e); err != nil {
+			return err
+		}
+		select {
+		case out <- toWire(e, 0):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// admit waits for a place in the window and enters the entry in the table. The
+// end of a directory has no result and takes no place.
+func (s *sender) admit(ctx context.Context, e *localfs.Entry) error {
+	if e.Kind == localfs.KindDirEnd {
+		return nil
+	}
+	s.count.entries.Add(1)
+	if e.Kind == localfs.KindFile {
+		s.count.files.Add(1)
+		s.count.bytes.Add(uint64(e.Size))
+	}
+	if err := s.window.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	s.open[e.ID] = newItem(e, false)
+	s.mu.Unlock()
+	return nil
+}
+
+// announce sends what has gathered since the last message, so batches grow by
+// themselves when the walk is faster than the wire.
+func (s *sender) announce(_ context.Context, in <-chan wire.Entry) error {
+	for e := range in {
+		batch := append(make([]wire.Entry, 0, 16), e)
+		for more := true; more && len(batch) < announceBatch; {
+			select {
+			case e, ok := <-in:
+				if more = ok; ok {
+					batch = append(batch, e)
+				}
+			default:
+				more = false
+			}
+		}
+		if err := s.conn.Send(&wire.Entries{List: batch}); err != nil {
+			return err
+		}
+	}
+	s.count.walkDone.Store(true)
+	s.mu.Lock()
+	s.walked = true
+	s.wake.Broadcast()
+	s.mu.Unlock()
+	return nil
+}
+
+// readControl takes the receiver's messages until the session ends. It never waits
+// for anything but the next message.
+func (s *sender) readControl(ctx context.Context) error {
+	for {
+		m, err := s.conn.Recv(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return lost(err)
+		}
+		if err := s.take(m); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *sender) take(m wire.Message) error {
+	switch m := m.(type) {
+	case *wire.Answers:
+		return s.takeAnswers(m.List)
+	case *wire.Results:
+		return s.takeResults(m)
+	case *wire.StreamReady:
+		s.ready.put(streamKey{m.Stream, m.Epoch}, m)
+		return nil
+	case *wire.Summary:
+		select {
+		case s.summary <- m:
+			return nil
+		default:
+			return fmt.Errorf("two summaries: %w", ErrProtocol)
+		}
+	case *wire.Bye:
+		return &RemoteError{Code: m.Code, Text: m.Text}
+	}
+	return fmt.Errorf("message %d out of place: %w", m.Type(), ErrProtocol)
+}
+
+func (s *sender) takeAnswers(list []wire.Answer) error {
+	for i := range list {
+		if err := s.takeAnswer(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sender) takeAnswer(a *wire.Answer) error {
+	if a.Action == wire.ActionNeed {
+		return s.need(a.ID)
+	}
+	it := s.settleItem(a.ID)
+	if it == nil {
+		return nil
+	}
+	switch a.Action {
+	case wire.ActionDone:
+		s.countDone(it.e)
+	case wire.ActionFailed:
+		s.refused(it, a.Text)
+	case wire.ActionParent:
+		s.count.failed.Add(1)
+	default:
+		return fmt.Errorf("answer %d: %w", a.Action, ErrProtocol)
+	}
+	return nil
+}
+
+// need puts a file in line to be sent.
+func (s *sender) need(id uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.open[id]
+	if it == nil || it.aborted {
+		return nil
+	}
+	if it.e.Kind != localfs.KindFile {
+		return fmt.Errorf("bytes of an entry of kind %d are wanted: %w", it.e.Kind, ErrProtocol)
+	}
+	s.plan.Add(planner.File{ID: id, Size: it.e.Size, Sparse: it.e.Sparse})
+	s.wake.Signal()
+	return nil
+}
+
+func (s *sender) refused(it *item, text string) {
+	if it.aborted {
+		return // told already
+	}
+	s.count.failed.Add(1)
+	s.problem(Problem{Path: s.cfg.Source.Path(it.e), Err: errors.New(text), Remote: true})
+}
+
+// countDone counts an entry that needed no bytes.
+func (s *sender) countDone(e *localfs.Entry) {
+	switch e.Kind {
+	case localfs.KindDir:
+		s.count.okDirs.Add(1)
+	case localfs.KindSymlink:
+		s.count.okSyms.Add(1)
+	case localfs.KindFile:
+		s.count.okLinks.Add(1)
+		s.count.bytesDone.Add(uint64(e.Size))
+	case localfs.KindDirEnd:
+	}
+}
+
+func (s *sender) takeResults(m *wire.Results) error {
+	for _, id := range m.Units {
+		s.count.bytesDone.Add(s.unit(id).bytes)
+	}
+	for _, id := range m.Corrupt {
+		s.log.Warn("a frame did not verify, sending it again", "unit", id)
+		if err := s.requeue(s.unit(id)); err != nil {
+			return err
+		}
+	}
+	for i := range m.List {
+		r := &m.List[i]
+		it := s.settleItem(r.ID)
+		switch {
+		case it == nil:
+		case r.Status == wire.StatusOK:
+			s.count.okFiles.Add(1)
+			s.count.okBytes.Add(uint64(it.e.Size))
+		case r.Status == wire.StatusFailed:
+			s.refused(it, r.Text)
+		}
+	}
+	return nil
+}
+
+// unit takes a unit out of the table of those without a result.
+func (s *sender) unit(id uint64) sent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.units[id]
+	delete(s.units, id)
+	return u
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+
+	"scp_rdma/localfs"
+	"scp_rdma/planner"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// sendWorker feeds one stream.
+type sendWorker struct {
+	s      *sender
+	stream transport.SendStream
+	id     uint32
+	epoch  uint32
+	count  *railCount
+	items  []*item // of the unit at hand
+}
+
+// run carries units until there are no more. The slot comes first: a worker
+// without a credit does not sit on a unit that another could carry.
+func (w *sendWorker) run(ctx context.Context) error {
+	for {
+		slot, err := w.stream.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		more, err := w.carry(ctx, slot)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// carry fills the slot with the next unit that has something to send, and sends it.
+func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, error) {
+	for {
+		u, ok, err := w.s.takeUnit(ctx)
+		if err != nil || !ok {
+			w.stream.Discard(slot)
+			return false, err
+		}
+		f, err := w.fill(u, slot.Space())
+		if err != nil {
+			w.stream.Discard(slot)
+			return false, err
+		}
+		if len(f.chunks) > 0 {
+			return true, w.send(ctx, slot, f)
+		}
+	}
+}
+
+// filled is what fill has put into a slot.
+type filled struct {
+	chunks []wire.Chunk
+	used   int    // data bytes
+	bytes  uint64 // bytes of files, holes included
+}
+
+// fill reads a unit into space. Files that can't be read as announced are left
+// out; what becomes of them is decided here too.
+func (w *sendWorker) fill(u planner.Unit, space []byte) (filled, error) {
+	f := filled{chunks: make([]wire.Chunk, 0, len(u.Chunks))}
+	w.items = w.s.items(u, w.items[:0])
+	for i, c := range u.Chunks {
+		it := w.items[i]
+		if it == nil {
+			continue
+		}
+		var err error
+		if c.Whole() && !c.Sparse {
+			err = w.fillWhole(it, c, space, &f)
+		} else {
+			err = w.fillRanges(it, c, space, &f)
+		}
+		if err == nil {
+			continue
+		}
+		if err := w.s.trouble(it, err); err != nil {
+			return f, err
+		}
+	}
+	if n := len(w.items); n > 0 && w.items[n-1] != nil {
+		w.s.current.Store(w.items[n-1].e)
+	}
+	return f, nil
+}
+
+// fillWhole reads a small file in one go.
+func (w *sendWorker) fillWhole(it *item, c planner.Chunk, space []byte, f *filled) error {
+	end := f.used + int(c.Len)
+	if err := w.s.cfg.Source.ReadFile(it.e, space[f.used:end]); err != nil {
+		return err
+	}
+	f.chunks = append(f.chunks, wire.Chunk{Entry: c.ID, Length: uint32(c.Len), Flags: wire.ChunkSeal})
+	f.used = end
+	f.bytes += uint64(c.Len)
+	return nil
+}
+
+// fillRanges reads a part of a large or sparse file. Whoever reads the last
+// part compares the file with its stamp and seals it.
+func (w *sendWorker) fillRanges(it *item, c planner.Chunk, space []byte, f *filled) error {
+	file, err := it.hold(w.s.cfg.Source)
+	if err != nil {
+		return err
+	}
+	defer it.drop()
+	parts := []part{{off: c.Off, n: c.Len}}
+	if c.Sparse {
+		if parts, err = w.trim(file, c, len(space)); err != nil {
+			return err
+		}
+	}
+	g := *f // nothing of a file that fails stays in the frame
+	var total int64
+	for _, p := range parts {
+		if !p.hole {
+			if err := file.ReadAt(space[g.used:g.used+int(p.n)], p.off); err != nil {
+				return err
+			}
+			g.used += int(p.n)
+		}
+		g.chunks = append(g.chunks, p.chunk(c.ID))
+		total += p.n
+	}
+	if it.took(total) {
+		if err := file.Verify(); err != nil {
+			return err
+		}
+		g.chunks[len(g.chunks)-1].Flags |= wire.ChunkSeal
+	}
+	g.bytes += uint64(total)
+	*f = g
+	return nil
+}
+
+// trim takes as much of a sparse range as fills a slot and gives the rest back
+// at once, before reading, so that another stream can go on with it.
+func (w *sendWorker) trim(file localfs.SourceFile, c planner.Chunk, room int) ([]part, error) {
+	parts, next, err := layout(file.NextData, c.Off, c.Off+c.Len, c.Size, int64(room))
+	if err != nil {
+		return nil, err
+	}
+	if rest := c.Off + c.Len - next; rest > 0 {
+		c.Off, c.Len = next, rest
+		w.s.giveBack(c)
+	}
+	return parts, nil
+}
+
+// send puts the head before the data and hands the slot to the stream.
+func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) error {
+	if err := slot.SetLen(wire.HeadSize(len(f.chunks)), f.used); err != nil {
+		return err
+	}
+	head := wire.FrameHead{
+		Stream: w.id, Epoch: w.epoch, Unit: w.s.record(f.chunks, f.bytes),
+		DataLen: uint32(f.used), Chunks: f.chunks,
+	}
+	if !w.s.cfg.NoChecksum {
+		head.Protection = wire.ProtectXXH3
+		head.DataSum = wire.Sum(slot.Data())
+	}
+	head.Append(slot.Head()[:0])
+	w.count.bytes.Add(uint64(f.used))
+	return w.stream.Send(ctx, slot)
+}
