@@ -1,0 +1,54 @@
+package control
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Config is what a control connection can be told. Zero fields take the default.
+type Config struct {
+	Keepalive time.Duration // ping after so long without sending; 0: 5 s
+	Timeout   time.Duration // give the peer up after so long without a byte from it; 0: 30 s
+	Handshake time.Duration // for the whole of connecting and preambles; 0: 10 s
+	Logger    hclog.Logger  // nil: silent
+}
+
+func (c Config) withDefaults() Config {
+	if c.Keepalive == 0 {
+		c.Keepalive = 5 * time.Second
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.Handshake == 0 {
+		c.Handshake = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
+	}
+	return c
+}
+
+const (
+	// MaxQueued is the most that may wait to be written, bytes. The engine's
+	// window of 8192 entries needs 4 MiB when all names are 255 bytes long.
+	MaxQueued = 64 << 20
+	// closeWait bounds the wait for queued messages to be written at Close.
+	closeWait = 3 * time.Second
+	// maxPending bounds connections that have not said what they are.
+	maxPending = 256
+	readBuffer = 64 << 10
+)
+
+var (
+	// ErrVersion: the two sides speak different versions of the protocol.
+	ErrVersion = errors.New("protocol versions differ")
+	// ErrSilent: nothing was heard from the peer for Timeout.
+	ErrSilent = errors.New("peer is silent")
+	// ErrQueueFull: more than MaxQueued bytes wait to be written.
+	ErrQueueFull = errors.New("too much is queued for the peer")
+	// ErrClosed: this side closed the connection.
+	ErrClosed = errors.New("control connection closed")
+)

@@ -1,0 +1,97 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"scp_rdma/wire"
+)
+
+// Dial connects to a server and swaps preambles with it, all within Handshake.
+// network is "" (any), "tcp", "tcp4" or "tcp6". Errors name addr and what to do.
+func Dial(ctx context.Context, network, addr string, cfg Config) (*Conn, error) {
+	cfg = cfg.withDefaults()
+	ctx, cancel := context.WithTimeout(ctx, cfg.Handshake)
+	defer cancel()
+	if network == "" {
+		network = "tcp"
+	}
+	nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, dialError(ctx, addr, err)
+	}
+	tune(nc, cfg.Timeout)
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(past) })
+	defer stop()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = nc.SetDeadline(deadline)
+	}
+	if err := introduce(nc); err != nil {
+		_ = nc.Close()
+		return nil, greetError(ctx, addr, err)
+	}
+	if !stop() {
+		_ = nc.Close()
+		return nil, fmt.Errorf("connect to %s: %w", addr, context.Cause(ctx))
+	}
+	_ = nc.SetDeadline(time.Time{})
+	return newConn(nc, cfg), nil
+}
+
+// introduce says the client's preamble and checks the server's.
+func introduce(nc net.Conn) error {
+	mine := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindControl, Version: wire.Version})
+	if _, err := nc.Write(mine); err != nil {
+		return err
+	}
+	b := make([]byte, wire.PreambleSize)
+	n, err := io.ReadFull(nc, b)
+	if n == 0 {
+		return err
+	}
+	p, parseErr := wire.ParsePreamble(b[:n])
+	if parseErr != nil {
+		return parseErr
+	}
+	if p.Version == wire.Version {
+		return nil
+	}
+	return fmt.Errorf("the other side speaks version %d, this is version %d: update the older one: %w", p.Version, wire.Version, ErrVersion)
+}
+
+// dialError says why there is no connection, and the cure.
+func dialError(ctx context.Context, addr string, err error) error {
+	var dns *net.DNSError
+	hint := ""
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Errorf("connect to %s: unknown host %q: %w", addr, dns.Name, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		hint = "is scp_rdma -s running there, on that port (-p)?"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		hint = "no route there from this host"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		hint = "no answer: is the host up, and does a firewall let the port through?"
+	}
+	if hint == "" {
+		return fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	return fmt.Errorf("connect to %s: %s: %w", addr, hint, err)
+}
+
+// greetError says what is wrong with a peer that accepted the connection.
+func greetError(ctx context.Context, addr string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("connect to %s: it accepts connections but doesn't say that it is scp_rdma: %w", addr, err)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("connect to %s: it closed the connection without a word: %w", addr, err)
+	}
+	return fmt.Errorf("connect to %s: %w", addr, err)
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package control
+
+import (
+	"net"
+	"time"
+)
+
+func tune(nc net.Conn, timeout time.Duration) {
+	if tc, ok := nc.(*net.TCPConn); ok {
+		_ = tc.SetNoDelay(true)
+		_ = tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: timeout / 2, Interval: timeout / 6, Count: 3})
+	}
+}
