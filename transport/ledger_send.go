@@ -1,0 +1,78 @@
+package transport
+
+import "fmt"
+
+// SendLedger is the sending side of a stream's flow control. Pure: no locks, no
+// time, no I/O. Slots are filled in ring order: frame n uses slot n mod slots.
+//
+// A slot may be filled when a credit covers its frame AND the transport's own
+// work on its last frame is done (on iWARP a completion is no delivery; the
+// credit is what makes reuse safe). Grants are absolute counts under the
+// stream's epoch: one that is late, repeated or of a dead epoch changes nothing.
+type SendLedger struct {
+	epoch   uint32
+	slots   uint64
+	next    uint64 // number of the next frame: so many were taken
+	granted uint64 // the receiver has room for frames below this
+	busy    []bool // slots the transport still works on
+	asked   bool   // a request is unanswered
+}
+
+// NewSendLedger begins an epoch: all slots are free on both sides.
+func NewSendLedger(slots int, epoch uint32) *SendLedger {
+	return &SendLedger{epoch: epoch, slots: uint64(slots), granted: uint64(slots), busy: make([]bool, slots)}
+}
+
+// Ready says whether the next frame may be filled.
+func (l *SendLedger) Ready() bool { return l.next < l.granted && !l.busy[l.next%l.slots] }
+
+// Blocked says whether a credit is what the next frame waits for.
+func (l *SendLedger) Blocked() bool { return l.next >= l.granted }
+
+// Next is the slot and the number of the next frame.
+func (l *SendLedger) Next() (slot uint32, frame uint64) { return uint32(l.next % l.slots), l.next }
+
+// Take counts the next frame as sent. Ready must hold.
+func (l *SendLedger) Take() {
+	l.busy[l.next%l.slots] = true
+	l.next++
+}
+
+// Complete says that the transport's own work on a slot is done.
+func (l *SendLedger) Complete(slot uint32) error {
+	if uint64(slot) >= l.slots || !l.busy[slot] {
+		return fmt.Errorf("completion for slot %d, which is idle: %w", slot, ErrProtocol)
+	}
+	l.busy[slot] = false
+	return nil
+}
+
+// Grant takes what the receiver has granted in all. Any grant of this epoch
+// answers a request, also one that brings nothing new.
+func (l *SendLedger) Grant(epoch uint32, count uint64) error {
+	if epoch != l.epoch {
+		return nil
+	}
+	if count > l.next+l.slots {
+		return fmt.Errorf("grant of %d frames after %d were sent into %d slots: %w", count, l.next, l.slots, ErrProtocol)
+	}
+	l.asked = false
+	l.granted = max(l.granted, count)
+	return nil
+}
+
+// Ask says whether a "writer blocked" request should go out now: one unanswered
+// at a time. again: the answer is overdue, so another takes its place.
+func (l *SendLedger) Ask(again bool) bool {
+	if l.asked && !again {
+		return false
+	}
+	l.asked = true
+	return true
+}
+
+// Sent is how many frames were sent.
+func (l *SendLedger) Sent() uint64 { return l.next }
+
+// Flushed says whether the receiver has released every frame that was sent.
+func (l *SendLedger) Flushed() bool { return l.granted == l.next+l.slots }

@@ -1,0 +1,54 @@
+package tcp
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"scp_rdma/transport"
+)
+
+// Config says where this host may connect from and how it can be reached.
+type Config struct {
+	Rails []string       // interface names or local addresses; empty: the kernel's route to Peer, or (server) every interface
+	Peer  netip.AddrPort // client: the server, for the name of the default rail
+	Port  uint16         // server: port of the listener that calls HandleData; goes into offers
+	Bind  netip.Addr     // server: only this address, if valid and not unspecified
+
+	Timeout    time.Duration // TCP_USER_TIMEOUT and the bound on small writes; 0: 30 s
+	SendBuffer int           // SO_SNDBUF, bytes; 0: the kernel's choice
+	RecvBuffer int           // SO_RCVBUF, bytes; 0: the kernel's choice
+	Logger     hclog.Logger  // nil: silent
+}
+
+// Transport is TCP as a transport.Transport.
+type Transport struct {
+	cfg Config
+
+	mu      sync.Mutex
+	waiting map[key]*endpoint // responders that wait for their connection
+}
+
+// key names one opening of one stream.
+type key struct {
+	session       transport.ID
+	stream, epoch uint32
+}
+
+// New makes the transport.
+func New(cfg Config) *Transport {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = hclog.NewNullLogger()
+	}
+	return &Transport{cfg: cfg, waiting: map[key]*endpoint{}}
+}
+
+// Name implements transport.Transport.
+func (t *Transport) Name() string { return "tcp" }
+
+var _ transport.Transport = (*Transport)(nil)

@@ -1,0 +1,18 @@
+// Package tcp carries streams over TCP: one connection each. It is the fallback
+// where there is no RDMA, and the test double of everything above the seam: the
+// same ledger, the same CDC, the same promises.
+//
+//	[1] the initiator dials, bound to its rail, and says preamble and Join
+//	    {session, stream, epoch, slots, proof under the session's key}
+//	[2] the server's listener hands the connection to HandleData, which finds the
+//	    endpoint that waits for it and checks the proof
+//	[3] the responder answers with its own Join; both ends are proved
+//	[4] a frame is a CDC, then head and data, written at once
+//	[5] credits come back as CDCs on the same connection
+//
+// No goroutine belongs to a stream. The sender reads credits only when it has
+// none left: what lies unread is bounded, for a credit CDC tells of at least one
+// new frame and at most Slots frames can be released before the sender reads
+// again. So at most Slots+1 CDCs of 40 bytes wait in a socket buffer, and the
+// receiver's writes of them can't block.
+package tcp

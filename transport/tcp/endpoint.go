@@ -1,0 +1,312 @@
+package tcp
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// endpoint is one end of a stream before it is connected.
+type endpoint struct {
+	t     *Transport
+	req   transport.OpenRequest
+	nonce [16]byte
+	offer []byte
+	conns chan *net.TCPConn // responder: the connection that proved itself; room for one
+
+	mu     sync.Mutex
+	joined bool // a connection has proved itself
+	done   bool // closed or connected
+}
+
+// Open implements transport.Transport.
+func (t *Transport) Open(_ context.Context, req transport.OpenRequest) (transport.Endpoint, error) {
+	if err := req.Validate(); err != nil {
+		return nil, err
+	}
+	e := &endpoint{t: t, req: req, conns: make(chan *net.TCPConn, 1)}
+	rand.Read(e.nonce[:]) // crypto/rand never fails (Go 1.24)
+	o := wire.TCPOffer{Nonce: e.nonce}
+	if !req.Initiator {
+		if r, err := wire.ParseTCPRail(req.Pair.Local.Info); err == nil {
+			for _, p := range r.Prefixes {
+				o.Addrs = append(o.Addrs, netip.AddrPortFrom(p.Addr(), t.cfg.Port))
+			}
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.waiting[e.key()] != nil {
+			return nil, fmt.Errorf("open: stream %d epoch %d is open already: %w", req.Stream, req.Epoch, transport.ErrProtocol)
+		}
+		t.waiting[e.key()] = e
+	}
+	e.offer = o.Append(nil)
+	return e, nil
+}
+
+func (e *endpoint) key() key { return key{e.req.Session, e.req.Stream, e.req.Epoch} }
+
+// Offer implements transport.Endpoint.
+func (e *endpoint) Offer() []byte { return e.offer }
+
+// Close implements transport.Endpoint.
+func (e *endpoint) Close() error {
+	if !e.finish() {
+		return nil
+	}
+	select {
+	case c := <-e.conns:
+		return c.Close()
+	default:
+		return nil
+	}
+}
+
+// finish ends the endpoint's wait; false if it was over before.
+func (e *endpoint) finish() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.done {
+		return false
+	}
+	e.done = true
+	if !e.req.Initiator {
+		e.t.mu.Lock()
+		delete(e.t.waiting, e.key())
+		e.t.mu.Unlock()
+	}
+	return true
+}
+
+// Labels keep the two sides' proofs apart: neither can be sent back as the other's.
+const (
+	labelInitiator = "scp_rdma tcp join v1 initiator"
+	labelResponder = "scp_rdma tcp join v1 responder"
+)
+
+// join is the Hello of one side; nonce is the responder's.
+func (e *endpoint) join(label string, nonce [16]byte) wire.Join {
+	j := wire.Join{
+		Session: e.req.Session, Stream: e.req.Stream, Epoch: e.req.Epoch,
+		Slots: uint32(e.req.Slots), SlotSize: uint32(e.req.SlotSize),
+	}
+	mac := hmac.New(sha256.New, e.req.Key)
+	mac.Write([]byte(label))
+	mac.Write(j.Append(nil))
+	mac.Write(nonce[:])
+	mac.Sum(j.Proof[:0])
+	return j
+}
+
+// proves compares a peer's Hello with the one that only a holder of the key can make.
+func (e *endpoint) proves(got wire.Join, label string, nonce [16]byte) bool {
+	want := e.join(label, nonce)
+	return hmac.Equal(want.Append(nil), got.Append(nil))
+}
+
+// HandleData takes a connection that the server's listener found to be data. It
+// reads the Join under the deadline that is set, and hands the connection to the
+// endpoint it proves itself to. Anything else is closed without an answer.
+func (t *Transport) HandleData(nc net.Conn) {
+	tc, ok := nc.(*net.TCPConn)
+	if !ok {
+		_ = nc.Close()
+		return
+	}
+	if err := t.accept(tc); err != nil {
+		t.cfg.Logger.Info("data connection refused", "peer", nc.RemoteAddr(), "error", err)
+		_ = nc.Close()
+	}
+}
+
+func (t *Transport) accept(c *net.TCPConn) error {
+	b := make([]byte, wire.JoinSize)
+	if _, err := io.ReadFull(c, b); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	j, err := wire.ParseJoin(b)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	e := t.waiting[key{transport.ID(j.Session), j.Stream, j.Epoch}]
+	t.mu.Unlock()
+	if e == nil || !e.proves(j, labelInitiator, e.nonce) {
+		return transport.ErrProof
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.joined || e.done {
+		return fmt.Errorf("stream %d has its connection: %w", j.Stream, transport.ErrProof)
+	}
+	e.joined = true
+	t.tune(c)
+	e.conns <- c
+	return nil
+}
+
+// Connect implements transport.Endpoint.
+func (e *endpoint) Connect(ctx context.Context, peer []byte) (transport.Stream, error) {
+	c, err := e.connect(ctx, peer)
+	if err != nil {
+		_ = e.Close()
+		return nil, &transport.StreamError{Op: "connect", Rail: e.req.Pair.Local.Name, Stream: e.req.Stream, Err: err}
+	}
+	if !e.finish() {
+		_ = c.Close()
+		return nil, &transport.StreamError{Op: "connect", Rail: e.req.Pair.Local.Name, Stream: e.req.Stream, Err: transport.ErrClosed}
+	}
+	st, err := newStream(e, c)
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return st, nil
+}
+
+func (e *endpoint) connect(ctx context.Context, peer []byte) (*net.TCPConn, error) {
+	if e.req.Initiator {
+		return e.dial(ctx, peer)
+	}
+	select {
+	case c := <-e.conns:
+		answer := e.join(labelResponder, e.nonce)
+		stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+		_, err := c.Write(answer.Append(nil))
+		if !stop() && err == nil {
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			err = c.SetDeadline(time.Time{})
+		}
+		if err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// dial tries the addresses of the pair until one is proved.
+func (e *endpoint) dial(ctx context.Context, peer []byte) (*net.TCPConn, error) {
+	offer, err := wire.ParseTCPOffer(peer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", transport.ErrProtocol, err)
+	}
+	var errs []error
+	for _, to := range e.addresses(offer) {
+		c, err := e.dialOne(ctx, to, offer.Nonce)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, fmt.Errorf("%v: %w", to, err))
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return nil, errors.Join(append(errs, transport.ErrPeerGone)...)
+}
+
+// addresses lists where to dial: the pair's address if it has one, else the
+// control connection's. With the latter the port that control reached comes
+// first (a NAT may have moved it), with others the port of the offer.
+func (e *endpoint) addresses(o wire.TCPOffer) []netip.AddrPort {
+	control := e.req.Control.Remote
+	addr, ok := netip.AddrFromSlice(e.req.Pair.Info)
+	if !ok || addr == control.Addr() {
+		return []netip.AddrPort{control}
+	}
+	for _, a := range o.Addrs {
+		if a.Addr() == addr && a.Port() != 0 {
+			return []netip.AddrPort{a}
+		}
+	}
+	return []netip.AddrPort{netip.AddrPortFrom(addr, control.Port())}
+}
+
+func (e *endpoint) dialOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
+	d := net.Dialer{}
+	if len(e.t.cfg.Rails) > 0 {
+		if err := bindDialer(&d, e.req.Pair.Local, to.Addr()); err != nil {
+			return nil, err
+		}
+	}
+	nc, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	c := nc.(*net.TCPConn)
+	e.t.tune(c)
+	if err := e.prove(ctx, c, nonce); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// prove says this side's Hello and checks the peer's.
+func (e *endpoint) prove(ctx context.Context, c *net.TCPConn, nonce [16]byte) error {
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	j := e.join(labelInitiator, nonce)
+	out := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version})
+	if _, err := c.Write(j.Append(out)); err != nil {
+		return err
+	}
+	b := make([]byte, wire.JoinSize)
+	if _, err := io.ReadFull(c, b); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("%w: %w", transport.ErrProof, err)
+	}
+	got, err := wire.ParseJoin(b)
+	if err != nil || !e.proves(got, labelResponder, nonce) {
+		return transport.ErrProof
+	}
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// bindDialer makes connections leave by the rail: bound to its interface where
+// that is allowed, else to its address of the right family.
+func bindDialer(d *net.Dialer, rail transport.Rail, to netip.Addr) error {
+	r, err := wire.ParseTCPRail(rail.Info)
+	if err != nil {
+		return err
+	}
+	var local netip.Addr
+	for _, p := range r.Prefixes {
+		if p.Addr().Is4() == to.Is4() && (!local.IsValid() || p.Contains(to)) {
+			local = p.Addr()
+		}
+	}
+	if !local.IsValid() {
+		return fmt.Errorf("rail %s has no address to reach %v from: %w", rail.Name, to, transport.ErrUnavailable)
+	}
+	d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	if _, err := netip.ParseAddr(rail.Name); err == nil {
+		return nil // an address was asked for, not an interface
+	}
+	d.ControlContext = func(_ context.Context, _, _ string, raw syscall.RawConn) error {
+		_, err := bindToDevice(raw, rail.Name)
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package tcp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// recvStream is the receiving end. ledger and writing are guarded by mu.
+type recvStream struct {
+	stream
+	ledger *transport.RecvLedger
+	eof    bool // the sender is done; only Recv touches it
+	out    [wire.CDCSize]byte
+}
+
+var _ transport.RecvStream = (*recvStream)(nil)
+
+// Recv implements transport.RecvStream.
+func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
+	if s.eof {
+		return nil, io.EOF
+	}
+	if err := s.enter("recv"); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if ctx.Err() != nil {
+		return nil, s.fail(ctx, "recv", ctx.Err())
+	}
+	stop := s.watch(ctx)
+	defer stop()
+	for {
+		slot, err := s.next()
+		switch {
+		case err != nil:
+			return nil, s.fail(ctx, "recv", err)
+		case s.eof:
+			return nil, io.EOF
+		case slot == nil:
+			continue
+		}
+		if !stop() && ctx.Done() != nil {
+			return nil, s.fail(ctx, "recv", ctx.Err())
+		}
+		s.lend(slot)
+		return slot, nil
+	}
+}
+
+// next reads one CDC and what belongs to it. No slot: it was not data.
+func (s *recvStream) next() (*transport.Slot, error) {
+	c, err := s.readCDC()
+	if err != nil {
+		return nil, err
+	}
+	switch c.Kind {
+	case wire.CDCData:
+		return s.data(c)
+	case wire.CDCRequest:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.ledger.Request(c.Epoch) {
+			return nil, s.tell()
+		}
+		return nil, nil
+	case wire.CDCDone:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if c.Epoch != s.req.Epoch || c.Frame != s.ledger.Arrived() {
+			return nil, fmt.Errorf("done after %d frames, %d arrived: %w", c.Frame, s.ledger.Arrived(), transport.ErrProtocol)
+		}
+		s.eof = true
+		return nil, nil
+	case wire.CDCHeartbeat:
+		return nil, nil
+	}
+	return nil, fmt.Errorf("cdc of kind %d from the sender: %w", c.Kind, transport.ErrProtocol)
+}
+
+// data reads a frame into its slot, after the ledger and the slot have agreed.
+func (s *recvStream) data(c wire.CDC) (*transport.Slot, error) {
+	s.mu.Lock()
+	err := s.ledger.Arrive(c.Epoch, c.Slot, c.Frame)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	slot := s.slots[c.Slot]
+	slot.Reset(c.Frame)
+	if err := slot.SetLen(int(c.HeadLen), int(c.DataLen)); err != nil {
+		return nil, err
+	}
+	return slot, s.readFull(slot.Bytes())
+}
+
+// Release implements transport.RecvStream.
+func (s *recvStream) Release(slot *transport.Slot) error {
+	if !s.back(slot) {
+		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", slot.Index, transport.ErrProtocol))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.wrap("release", transport.ErrClosed)
+	}
+	tell, err := s.ledger.Release(slot.Index)
+	if err == nil && tell {
+		err = s.tell()
+	}
+	if err != nil {
+		if isGone(err) {
+			err = fmt.Errorf("%w: %w", transport.ErrPeerGone, err)
+		}
+		return s.wrap("release", err)
+	}
+	return nil
+}
+
+// tell sends the grant. mu is held: grants leave in order.
+func (s *recvStream) tell() error {
+	c := wire.CDC{Kind: wire.CDCCredit, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}
+	s.ledger.Told()
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.bound)); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(c.Append(s.out[:0]))
+	return err
+}
+
+// Close implements transport.Stream.
+func (s *recvStream) Close() error {
+	if !s.finish() {
+		return nil
+	}
+	err := s.shut(s.eof)
+	s.slab.drop(1)
+	return err
+}

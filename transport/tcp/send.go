@@ -1,0 +1,201 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// sendStream is the sending end. ledger is guarded by mu.
+type sendStream struct {
+	stream
+	ledger  *transport.SendLedger
+	flushed bool // the last call was a Flush that succeeded; under mu
+
+	cdc  [wire.CDCSize]byte
+	vecs [2][]byte
+}
+
+var _ transport.SendStream = (*sendStream)(nil)
+
+// Acquire implements transport.SendStream.
+func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
+	if err := s.enter("acquire"); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if err := s.wait(ctx, "acquire", (*transport.SendLedger).Ready); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	index, frame := s.ledger.Next()
+	s.flushed = false
+	s.mu.Unlock()
+	slot := s.slots[index]
+	slot.Reset(frame)
+	s.lend(slot)
+	return slot, nil
+}
+
+// wait reads credits until the ledger says ready, asking when it is blocked.
+func (s *sendStream) wait(ctx context.Context, op string, ready func(*transport.SendLedger) bool) error {
+	if s.check(ready) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return s.fail(ctx, op, ctx.Err())
+	}
+	stop := s.watch(ctx)
+	defer stop()
+	again := false
+	for !s.check(ready) {
+		if err := s.ask(again); err != nil {
+			return s.fail(ctx, op, err)
+		}
+		err := s.readCredit(ctx)
+		again = errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed()
+		if err != nil && !again {
+			return s.fail(ctx, op, err)
+		}
+	}
+	if !stop() && ctx.Done() != nil {
+		return s.fail(ctx, op, ctx.Err())
+	}
+	return nil
+}
+
+func (s *sendStream) check(ready func(*transport.SendLedger) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ready(s.ledger)
+}
+
+func (s *stream) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// ask tells the receiver that the writer is blocked.
+func (s *sendStream) ask(again bool) error {
+	s.mu.Lock()
+	ok := s.ledger.Ask(again)
+	s.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return s.small(wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch})
+}
+
+func (s *sendStream) small(c wire.CDC) error {
+	_, err := s.conn.Write(c.Append(s.cdc[:0]))
+	return err
+}
+
+// readCredit reads one CDC of the receiver.
+func (s *sendStream) readCredit(ctx context.Context) error {
+	if err := s.conn.SetReadDeadline(time.Now().Add(askAgain)); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // its end may have set a deadline just before ours
+		return context.Cause(ctx)
+	}
+	c, err := s.readCDC()
+	if err != nil {
+		return err
+	}
+	switch c.Kind {
+	case wire.CDCCredit:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.ledger.Grant(c.Epoch, c.Grant)
+	case wire.CDCHeartbeat:
+		return nil
+	case wire.CDCClosed:
+		return fmt.Errorf("the receiver closed the stream: %w", transport.ErrPeerGone)
+	}
+	return fmt.Errorf("cdc of kind %d from the receiver: %w", c.Kind, transport.ErrProtocol)
+}
+
+// Send implements transport.SendStream.
+func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
+	if err := s.enter("send"); err != nil {
+		s.back(slot)
+		return err
+	}
+	defer s.leave()
+	if !s.back(slot) {
+		return s.wrap("send", fmt.Errorf("slot %d was not acquired: %w", slot.Index, transport.ErrProtocol))
+	}
+	if ctx.Err() != nil {
+		return s.fail(ctx, "send", ctx.Err())
+	}
+	body := slot.Bytes()
+	c := wire.CDC{
+		Kind: wire.CDCData, Epoch: s.req.Epoch, Frame: slot.Frame, Slot: slot.Index,
+		HeadLen: uint32(len(slot.Head())), DataLen: uint32(len(slot.Data())),
+	}
+	s.mu.Lock()
+	s.ledger.Take()
+	// The kernel has its own copy when a write returns.
+	err := s.ledger.Complete(slot.Index)
+	s.mu.Unlock()
+	if err != nil {
+		return s.fail(ctx, "send", err)
+	}
+	stop := s.watch(ctx)
+	s.vecs[0], s.vecs[1] = c.Append(s.cdc[:0]), body
+	bufs := net.Buffers(s.vecs[:])
+	_, err = bufs.WriteTo(s.conn)
+	if !stop() && err == nil && ctx.Done() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return s.fail(ctx, "send", err)
+	}
+	return nil
+}
+
+// Discard implements transport.SendStream.
+func (s *sendStream) Discard(slot *transport.Slot) { s.back(slot) }
+
+// Flush implements transport.SendStream.
+func (s *sendStream) Flush(ctx context.Context) error {
+	if err := s.enter("flush"); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.wait(ctx, "flush", (*transport.SendLedger).Flushed); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.flushed = true
+	s.mu.Unlock()
+	return nil
+}
+
+// Close implements transport.Stream.
+func (s *sendStream) Close() error {
+	s.mu.Lock()
+	clean := s.flushed && s.err == nil
+	sent := s.ledger.Sent()
+	s.mu.Unlock()
+	if !s.finish() {
+		return nil
+	}
+	if clean {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(closeWait))
+		if s.small(wire.CDC{Kind: wire.CDCDone, Epoch: s.req.Epoch, Frame: sent}) != nil {
+			clean = false
+		}
+	}
+	err := s.shut(clean)
+	s.slab.drop(1)
+	return err
+}

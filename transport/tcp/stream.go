@@ -1,0 +1,205 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+const (
+	// askAgain: a blocked sender repeats its request after so long. TCP loses
+	// nothing, so this only heals a receiver that swallowed one.
+	askAgain = time.Second
+	// closeWait bounds the wait for the peer at a clean close.
+	closeWait = 3 * time.Second
+	// readAhead: bytes read together with a CDC. It makes small frames cost one
+	// read instead of two, and large ones a copy of 4 KiB.
+	readAhead = 4096
+)
+
+// stream is what both directions share.
+type stream struct {
+	conn  *net.TCPConn
+	req   transport.OpenRequest
+	bound time.Duration // on small writes
+	slab  *slab
+	slots []*transport.Slot
+
+	buf  [readAhead]byte // read and not used yet: buf[r:w]
+	r, w int
+
+	mu     sync.Mutex
+	err    error // what ended the stream
+	closed bool
+	held   map[uint32]bool // slots in the engine's hands
+}
+
+func newStream(e *endpoint, c *net.TCPConn) (transport.Stream, error) {
+	n := e.req.Slots * (transport.HeadRoom + e.req.SlotSize)
+	slab, err := newSlab(n)
+	if err != nil {
+		return nil, err
+	}
+	s := stream{
+		conn: c, req: e.req, bound: e.t.cfg.Timeout, slab: slab,
+		slots: transport.MakeSlots(slab.mem, e.req.Slots, e.req.SlotSize), held: map[uint32]bool{},
+	}
+	if e.req.Role == transport.Sender {
+		return &sendStream{stream: s, ledger: transport.NewSendLedger(e.req.Slots, e.req.Epoch)}, nil
+	}
+	return &recvStream{stream: s, ledger: transport.NewRecvLedger(e.req.Slots, e.req.Epoch)}, nil
+}
+
+// Rail implements transport.Stream.
+func (s *stream) Rail() string { return s.req.Pair.Local.Name }
+
+// enter begins a call: the slots stay mapped until leave.
+func (s *stream) enter(op string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.wrap(op, transport.ErrClosed)
+	}
+	if s.err != nil {
+		return s.wrap(op, s.err)
+	}
+	if !s.slab.hold() {
+		return s.wrap(op, transport.ErrClosed)
+	}
+	return nil
+}
+
+func (s *stream) leave() { s.slab.drop(1) }
+
+// lend marks a slot as being in the engine's hands, which keeps it mapped.
+func (s *stream) lend(slot *transport.Slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.held[slot.Index] && s.slab.hold() {
+		s.held[slot.Index] = true
+	}
+}
+
+// back takes a slot out of the engine's hands; false if it was not there.
+func (s *stream) back(slot *transport.Slot) bool {
+	s.mu.Lock()
+	had := s.held[slot.Index]
+	delete(s.held, slot.Index)
+	s.mu.Unlock()
+	if had {
+		s.slab.drop(1)
+	}
+	return had
+}
+
+func (s *stream) wrap(op string, err error) error {
+	return &transport.StreamError{Op: op, Rail: s.Rail(), Stream: s.req.Stream, Err: err}
+}
+
+// fail turns an error of the connection into the stream's, and remembers it:
+// bytes may be half read or written, so nothing more can be done with it.
+func (s *stream) fail(ctx context.Context, op string, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		err = transport.ErrClosed
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case isGone(err):
+		err = fmt.Errorf("%w: %w", transport.ErrPeerGone, err)
+	}
+	if s.err == nil {
+		s.err = err
+	}
+	return s.wrap(op, err)
+}
+
+// isGone says whether an error of the connection means that the peer is no more.
+func isGone(err error) bool {
+	for _, gone := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT,
+		syscall.ECONNABORTED, syscall.EHOSTUNREACH, os.ErrDeadlineExceeded} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// watch makes ctx end reads and writes; the result disarms it. A call whose ctx
+// has ended leaves the stream unusable.
+func (s *stream) watch(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(past) })
+}
+
+// readCDC reads the next CDC. A deadline that passes between two CDCs loses nothing.
+func (s *stream) readCDC() (wire.CDC, error) {
+	if s.w-s.r < wire.CDCSize {
+		s.w = copy(s.buf[:], s.buf[s.r:s.w])
+		s.r = 0
+	}
+	for s.w-s.r < wire.CDCSize {
+		n, err := s.conn.Read(s.buf[s.w:])
+		s.w += n
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return wire.CDC{}, err
+		}
+	}
+	c, err := wire.ParseCDC(s.buf[s.r : s.r+wire.CDCSize])
+	s.r += wire.CDCSize
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", transport.ErrProtocol, err)
+	}
+	return c, nil
+}
+
+// readFull reads the rest of a frame straight into its slot.
+func (s *stream) readFull(p []byte) error {
+	n := copy(p, s.buf[s.r:s.w])
+	s.r += n
+	_, err := io.ReadFull(s.conn, p[n:])
+	return err
+}
+
+// shut closes the connection: at once and with a reset, or after the peer has
+// closed its side too.
+func (s *stream) shut(clean bool) error {
+	if !clean {
+		_ = s.conn.SetLinger(0)
+		return s.conn.Close()
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(closeWait))
+	_ = s.conn.CloseWrite()
+	// Unread input at close would reset the connection and destroy our last words.
+	_, _ = io.Copy(io.Discard, s.conn)
+	return s.conn.Close()
+}
+
+// finish marks the stream closed; false if it was before.
+func (s *stream) finish() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed = true
+	return true
+}
