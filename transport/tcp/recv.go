@@ -14,7 +14,7 @@ import (
 type recvStream struct {
 	stream
 	ledger *transport.RecvLedger
-	eof    bool // the sender is done; only Recv touches it
+	eof    bool // the sender is done; set by Recv under mu
 	out    [wire.CDCSize]byte
 }
 
@@ -137,7 +137,10 @@ func (s *recvStream) Close() error {
 	if !s.finish() {
 		return nil
 	}
-	err := s.shut(s.eof)
+	s.mu.Lock()
+	clean := s.eof
+	s.mu.Unlock()
+	err := s.shut(clean)
 	s.slab.drop(1)
 	return err
 }

@@ -49,14 +49,20 @@ func newStream(e *endpoint, c *net.TCPConn) (transport.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := stream{
-		conn: c, req: e.req, bound: e.t.cfg.Timeout, slab: slab,
-		slots: transport.MakeSlots(slab.mem, e.req.Slots, e.req.SlotSize), held: map[uint32]bool{},
-	}
+	slots := transport.MakeSlots(slab.mem, e.req.Slots, e.req.SlotSize)
 	if e.req.Role == transport.Sender {
-		return &sendStream{stream: s, ledger: transport.NewSendLedger(e.req.Slots, e.req.Epoch)}, nil
+		st := &sendStream{ledger: transport.NewSendLedger(e.req.Slots, e.req.Epoch)}
+		st.init(e, c, slab, slots)
+		return st, nil
 	}
-	return &recvStream{stream: s, ledger: transport.NewRecvLedger(e.req.Slots, e.req.Epoch)}, nil
+	st := &recvStream{ledger: transport.NewRecvLedger(e.req.Slots, e.req.Epoch)}
+	st.init(e, c, slab, slots)
+	return st, nil
+}
+
+func (s *stream) init(e *endpoint, c *net.TCPConn, slab *slab, slots []*transport.Slot) {
+	s.conn, s.req, s.bound = c, e.req, e.t.cfg.Timeout
+	s.slab, s.slots, s.held = slab, slots, map[uint32]bool{}
 }
 
 // Rail implements transport.Stream.

@@ -1,0 +1,373 @@
+package mem
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// askAgain: a blocked sender repeats its request after so long.
+const askAgain = time.Second
+
+// packet is one CDC under way, with what a data CDC announces.
+type packet struct {
+	cdc        wire.CDC
+	head, data []byte
+}
+
+// link is the two directions between two ends.
+type link struct {
+	proof  []byte
+	hello  chan struct{}
+	joined chan struct{} // closed when the responder took the hello
+	down   chan packet   // sender to receiver
+	up     chan packet   // receiver to sender
+	ends   [2]chan struct{}
+}
+
+// spare: CDCs that may be under way beside those of the slots: request, answer,
+// done, heartbeat.
+const spare = 8
+
+func newLink(req transport.OpenRequest) *link {
+	return &link{
+		proof: proof(req), hello: make(chan struct{}), joined: make(chan struct{}),
+		down: make(chan packet, req.Slots+spare), up: make(chan packet, req.Slots+spare),
+		ends: [2]chan struct{}{make(chan struct{}), make(chan struct{})},
+	}
+}
+
+// stream is what both directions share.
+type stream struct {
+	req   transport.OpenRequest
+	link  *link
+	me    int // index of this end in link.ends
+	slots []*transport.Slot
+	once  sync.Once
+
+	mu   sync.Mutex
+	held map[uint32]bool
+	err  error
+}
+
+func newStream(req transport.OpenRequest, l *link) transport.Stream {
+	me := int(req.Role) - 1
+	slots := transport.MakeSlots(make([]byte, req.Slots*(transport.HeadRoom+req.SlotSize)), req.Slots, req.SlotSize)
+	if req.Role == transport.Sender {
+		s := &sendStream{ledger: transport.NewSendLedger(req.Slots, req.Epoch)}
+		s.req, s.link, s.me, s.slots, s.held = req, l, me, slots, map[uint32]bool{}
+		return s
+	}
+	s := &recvStream{ledger: transport.NewRecvLedger(req.Slots, req.Epoch)}
+	s.req, s.link, s.me, s.slots, s.held = req, l, me, slots, map[uint32]bool{}
+	return s
+}
+
+// Rail implements transport.Stream.
+func (s *stream) Rail() string { return s.req.Pair.Local.Name }
+
+func (s *stream) wrap(op string, err error) error {
+	return &transport.StreamError{Op: op, Rail: s.Rail(), Stream: s.req.Stream, Err: err}
+}
+
+func (s *stream) mine() chan struct{}   { return s.link.ends[s.me] }
+func (s *stream) theirs() chan struct{} { return s.link.ends[1-s.me] }
+
+// usable says why a call can't be made any more.
+func (s *stream) usable(ctx context.Context) error {
+	select {
+	case <-s.mine():
+		return transport.ErrClosed
+	default:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// receive waits for a packet, d at most (0: for ever). ok is false when d passed.
+func (s *stream) receive(ctx context.Context, from chan packet, d time.Duration) (p packet, ok bool, err error) {
+	var late <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		late = t.C
+	}
+	select { // what was sent before the peer closed still counts
+	case p = <-from:
+		return p, true, nil
+	default:
+	}
+	select {
+	case p = <-from:
+		return p, true, nil
+	case <-s.mine():
+		return p, false, transport.ErrClosed
+	case <-s.theirs():
+		select {
+		case p = <-from:
+			return p, true, nil
+		default:
+			return p, false, transport.ErrPeerGone
+		}
+	case <-ctx.Done():
+		return p, false, context.Cause(ctx)
+	case <-late:
+		return p, false, nil
+	}
+}
+
+// transmit hands a packet over.
+func (s *stream) transmit(ctx context.Context, to chan packet, p packet) error {
+	select {
+	case <-s.theirs():
+		return transport.ErrPeerGone
+	default:
+	}
+	select {
+	case to <- p:
+		return nil
+	case <-s.mine():
+		return transport.ErrClosed
+	case <-s.theirs():
+		return transport.ErrPeerGone
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *stream) lend(slot *transport.Slot) {
+	s.mu.Lock()
+	s.held[slot.Index] = true
+	s.mu.Unlock()
+}
+
+func (s *stream) back(slot *transport.Slot) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had := s.held[slot.Index]
+	delete(s.held, slot.Index)
+	return had
+}
+
+// fail remembers what ended the stream.
+func (s *stream) fail(op string, err error) error {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	return s.wrap(op, err)
+}
+
+// Close implements transport.Stream.
+func (s *stream) Close() error {
+	s.once.Do(func() { close(s.mine()) })
+	return nil
+}
+
+// sendStream is the sending end.
+type sendStream struct {
+	stream
+	ledger  *transport.SendLedger
+	flushed bool
+}
+
+// Acquire implements transport.SendStream.
+func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
+	if err := s.wait(ctx, (*transport.SendLedger).Ready); err != nil {
+		return nil, s.fail("acquire", err)
+	}
+	index, frame := s.ledger.Next()
+	slot := s.slots[index]
+	slot.Reset(frame)
+	s.lend(slot)
+	s.mu.Lock()
+	s.flushed = false
+	s.mu.Unlock()
+	return slot, nil
+}
+
+// wait takes credits until the ledger says ready, asking when it is blocked.
+func (s *sendStream) wait(ctx context.Context, ready func(*transport.SendLedger) bool) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	again := false
+	for !ready(s.ledger) {
+		if s.ledger.Ask(again) {
+			if err := s.transmit(ctx, s.link.down, packet{cdc: wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}}); err != nil {
+				return err
+			}
+		}
+		p, ok, err := s.receive(ctx, s.link.up, askAgain)
+		if err != nil {
+			return err
+		}
+		if again = !ok; again {
+			continue
+		}
+		if err := s.ledger.Grant(p.cdc.Epoch, p.cdc.Grant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Send implements transport.SendStream.
+func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
+	if !s.back(slot) {
+		return s.wrap("send", fmt.Errorf("slot %d was not acquired: %w", slot.Index, transport.ErrProtocol))
+	}
+	if err := s.usable(ctx); err != nil {
+		return s.fail("send", err)
+	}
+	head, data := clone(slot)
+	c := wire.CDC{
+		Kind: wire.CDCData, Epoch: s.req.Epoch, Frame: slot.Frame, Slot: slot.Index,
+		HeadLen: uint32(len(head)), DataLen: uint32(len(data)),
+	}
+	s.ledger.Take()
+	if err := s.ledger.Complete(slot.Index); err != nil {
+		return s.fail("send", err)
+	}
+	if err := s.transmit(ctx, s.link.down, packet{cdc: c, head: head, data: data}); err != nil {
+		return s.fail("send", err)
+	}
+	return nil
+}
+
+// Discard implements transport.SendStream.
+func (s *sendStream) Discard(slot *transport.Slot) { s.back(slot) }
+
+// Flush implements transport.SendStream.
+func (s *sendStream) Flush(ctx context.Context) error {
+	if err := s.wait(ctx, (*transport.SendLedger).Flushed); err != nil {
+		return s.fail("flush", err)
+	}
+	s.mu.Lock()
+	s.flushed = true
+	s.mu.Unlock()
+	return nil
+}
+
+// Close implements transport.Stream.
+func (s *sendStream) Close() error {
+	s.mu.Lock()
+	clean := s.flushed && s.err == nil
+	s.flushed = false // Done is said once
+	s.mu.Unlock()
+	if clean {
+		// There is room: everything that was sent is released.
+		s.link.down <- packet{cdc: wire.CDC{Kind: wire.CDCDone, Epoch: s.req.Epoch, Frame: s.ledger.Sent()}}
+	}
+	return s.stream.Close()
+}
+
+// recvStream is the receiving end. ledger is guarded by mu.
+type recvStream struct {
+	stream
+	ledger *transport.RecvLedger
+	eof    bool
+}
+
+// Recv implements transport.RecvStream.
+func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
+	for {
+		if s.eof {
+			return nil, io.EOF
+		}
+		if err := s.usable(ctx); err != nil {
+			return nil, s.fail("recv", err)
+		}
+		p, _, err := s.receive(ctx, s.link.down, 0)
+		if err != nil {
+			return nil, s.fail("recv", err)
+		}
+		slot, err := s.take(p)
+		if err != nil {
+			return nil, s.fail("recv", err)
+		}
+		if slot != nil {
+			s.lend(slot)
+			return slot, nil
+		}
+	}
+}
+
+func (s *recvStream) take(p packet) (*transport.Slot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch p.cdc.Kind {
+	case wire.CDCRequest:
+		if s.ledger.Request(p.cdc.Epoch) {
+			s.tell()
+		}
+	case wire.CDCDone:
+		s.eof = true
+	case wire.CDCData:
+		if err := s.ledger.Arrive(p.cdc.Epoch, p.cdc.Slot, p.cdc.Frame); err != nil {
+			return nil, err
+		}
+		slot := s.slots[p.cdc.Slot]
+		slot.Reset(p.cdc.Frame)
+		if err := slot.SetLen(len(p.head), len(p.data)); err != nil {
+			return nil, err
+		}
+		copy(slot.Head(), p.head)
+		copy(slot.Data(), p.data)
+		return slot, nil
+	case wire.CDCCredit, wire.CDCClosed, wire.CDCHeartbeat:
+		return nil, fmt.Errorf("cdc of kind %d from the sender: %w", p.cdc.Kind, transport.ErrProtocol)
+	}
+	return nil, nil
+}
+
+// tell sends the grant. mu is held. There is room for every grant that can be
+// unread: see spare.
+func (s *recvStream) tell() {
+	p := packet{cdc: wire.CDC{Kind: wire.CDCCredit, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}}
+	s.ledger.Told()
+	select {
+	case s.link.up <- p:
+	case <-s.theirs():
+	}
+}
+
+// Release implements transport.RecvStream.
+func (s *recvStream) Release(slot *transport.Slot) error {
+	if !s.back(slot) {
+		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", slot.Index, transport.ErrProtocol))
+	}
+	select {
+	case <-s.mine():
+		return s.wrap("release", transport.ErrClosed)
+	default:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tell, err := s.ledger.Release(slot.Index)
+	if err != nil {
+		return s.wrap("release", err)
+	}
+	if tell {
+		s.tell()
+	}
+	return nil
+}
+
+var (
+	_ transport.SendStream = (*sendStream)(nil)
+	_ transport.RecvStream = (*recvStream)(nil)
+)
