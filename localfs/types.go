@@ -1,6 +1,10 @@
 package localfs
 
-import "time"
+import (
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
 
 // Kind is what an entry of a tree is. The numbers equal wire.Kind.
 type Kind uint8
@@ -80,6 +84,45 @@ type Target struct {
 	Exact    bool   // -T
 	Tops     int    // number of top entries with a name of their own
 	Contents bool   // contents of a directory: the target itself is a directory
+
+	// NotInside are the source's directories, if it is on this host: a target
+	// that is one of them or lies inside one Is ErrUsage, and nothing is made there.
+	NotInside []FileID
+}
+
+// FileID names an inode of one host.
+type FileID struct {
+	Dev, Ino uint64
+}
+
+// SourceOptions say how a source is walked.
+type SourceOptions struct {
+	Follow bool // symlinks are what they point to (-L)
+	Owners bool // fill UID, GID, User, GroupName of every entry's Meta
+	Xattrs bool // fill Meta.Xattrs
+
+	// Problem is told of everything that is left out, and why, with the path
+	// as a person would type it. It is called by OpenSource and Next only.
+	Problem func(path string, err error)
+	Logger  hclog.Logger // nil: silent
+}
+
+// Top is one argument of a source.
+type Top struct {
+	Name     string // of its entry; "" with Contents
+	Kind     Kind
+	Contents bool   // only what is in the directory is sent
+	Arg      string // as typed
+}
+
+// SinkOptions are what a session was granted. Permission bits (0777) and
+// mtimes are always kept.
+type SinkOptions struct {
+	Owner      bool // owner and group, by name where this host knows the name
+	Special    bool // setuid, setgid, sticky
+	Xattr      bool // user.* attributes
+	AllXattr   bool // trusted.* and security.* as well, if running as root
+	NumericIDs bool // owner and group by number
 }
 
 // Base is a resolved Target.
@@ -111,7 +154,8 @@ type PendingFile interface {
 	Discard()
 }
 
-// Dropped counts entries whose metadata was not kept.
+// Dropped counts entries whose metadata was not kept, for want of a grant, of
+// the right, or of a place for it in the file system.
 type Dropped struct {
 	Owner, Special, Xattr uint64
 }

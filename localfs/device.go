@@ -1,0 +1,97 @@
+package localfs
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// method is how files get their names on one device.
+type method uint8
+
+const (
+	methodUnknown method = iota
+	// methodLink: O_TMPFILE, then linkat(2) of the descriptor itself. Before
+	// Linux 6.10 it takes CAP_DAC_READ_SEARCH. Measured at 4 KiB, one thread:
+	// on tmpfs and ext4 as fast as create and rename, or faster.
+	methodLink
+	// methodProcLink: the same by the descriptor's name in /proc.
+	methodProcLink
+	// methodRename: a hidden name from the start.
+	methodRename
+)
+
+// device is what is known of one file system.
+type device struct {
+	mu  sync.Mutex
+	how method
+}
+
+// deviceOf is the device of an open directory.
+func (s *Sink) deviceOf(d *Dir) *device {
+	if dev := d.device.Load(); dev != nil {
+		return dev
+	}
+	number := s.h.identity(d.node).Dev
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dev := s.devices[number]
+	if dev == nil {
+		dev = &device{}
+		s.devices[number] = dev
+	}
+	d.device.Store(dev)
+	return dev
+}
+
+// method finds out how files get their names here, by doing it, once. An
+// error that says nothing about the file system leaves the question open.
+func (v *device) method(dir int) (method, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.how != methodUnknown {
+		return v.how, nil
+	}
+	how, err := probeMethod(dir)
+	if err == nil {
+		v.how = how
+	}
+	return how, err
+}
+
+func probeMethod(dir int) (method, error) {
+	fd, err := openTmpfile(dir)
+	switch {
+	case err == nil:
+	case err == unix.EOPNOTSUPP || err == unix.EISDIR || err == unix.EINVAL || err == unix.ENOSYS:
+		return methodRename, nil
+	default:
+		return methodUnknown, err
+	}
+	defer closeQuietly(fd)
+	for _, how := range []method{methodLink, methodProcLink} {
+		// "." is always there. To be told so the kernel must have accepted the
+		// descriptor first, and no name is left if we die here.
+		if err := linkOpen(how, fd, dir, "."); err == unix.EEXIST {
+			return how, nil
+		}
+	}
+	return methodRename, nil
+}
+
+func openTmpfile(dir int) (int, error) {
+	return openat(dir, ".", unix.O_TMPFILE|unix.O_WRONLY, 0o600)
+}
+
+// linkOpen gives an open file without a name a name.
+func linkOpen(how method, fd, dir int, name string) error {
+	switch how {
+	case methodLink:
+		return linkat(fd, "", dir, name, unix.AT_EMPTY_PATH)
+	case methodProcLink:
+		return linkat(unix.AT_FDCWD, procFD(fd), dir, name, unix.AT_SYMLINK_FOLLOW)
+	}
+	return fmt.Errorf("link of an open file: %w", errors.ErrUnsupported)
+}

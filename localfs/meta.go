@@ -1,0 +1,121 @@
+package localfs
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkTime keeps a peer's number from being UTIME_NOW or UTIME_OMIT.
+func checkTime(m *Meta) error {
+	if m.MtimeNsec >= 1e9 {
+		return fmt.Errorf("mtime of %d ns: %w", m.MtimeNsec, unix.EINVAL)
+	}
+	return nil
+}
+
+// applyMeta gives an open file or directory its metadata. The order matters:
+// chown(2) clears special bits; user.* attributes need the write bit, which the
+// mode may take away; everything else would move the time. host are special
+// bits that stay where the client may not set any.
+func (s *Sink) applyMeta(fd int, m *Meta, host uint32) error {
+	if err := checkTime(m); err != nil {
+		return err
+	}
+	owned := s.own(fd, m)
+	s.setXattrs(fd, m.Xattrs)
+	if err := s.chmod(fd, m.Mode&0o7777, host, owned); err != nil {
+		return fmt.Errorf("set mode: %w", err)
+	}
+	if err := setMtime(fd, "", m.MtimeSec, m.MtimeNsec, unix.AT_EMPTY_PATH); err != nil {
+		return fmt.Errorf("set time: %w", err)
+	}
+	return nil
+}
+
+// own sets owner and group, and says whether they are the ones asked for, or
+// none were.
+func (s *Sink) own(fd int, m *Meta) bool {
+	return s.chown(m, func(uid, gid int) error { return unix.Fchown(fd, uid, gid) })
+}
+
+// ownLink sets owner and group of a symbolic link.
+func (s *Sink) ownLink(dir int, name string, m *Meta) {
+	s.chown(m, func(uid, gid int) error { return unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+func (s *Sink) chown(m *Meta, call func(uid, gid int) error) bool {
+	if !s.o.Owner {
+		// A source that was not asked for owners names none.
+		if m.User != "" || m.GroupName != "" || m.UID != 0 || m.GID != 0 {
+			s.dropped.owner.Add(1)
+		}
+		return true
+	}
+	uid, gid := int(m.UID), int(m.GID)
+	if !s.o.NumericIDs {
+		uid, gid = s.ids.uid(m.User, m.UID), s.ids.gid(m.GroupName, m.GID)
+	}
+	if eintr(func() error { return call(uid, gid) }) == nil {
+		return true
+	}
+	// One of several groups may be given to a file without any privilege; that
+	// much is kept then.
+	_ = eintr(func() error { return call(-1, gid) })
+	s.dropped.owner.Add(1)
+	return false
+}
+
+// chmod sets the mode, special bits as far as granted. Without the owner they
+// were meant for, setuid and setgid would mean somebody else.
+func (s *Sink) chmod(fd int, mode, host uint32, owned bool) error {
+	special := mode & 0o7000
+	set := mode&0o777 | host
+	if s.o.Special {
+		set = mode
+		if !owned {
+			set &^= unix.S_ISUID | unix.S_ISGID
+		}
+	}
+	err := eintr(func() error { return unix.Fchmod(fd, set) })
+	if (err == unix.EPERM || err == unix.EOPNOTSUPP) && mayChmod(fd) {
+		// A file system without modes, FAT for one: no reason to refuse the bytes.
+		s.dropped.special.Add(1)
+		return nil
+	}
+	if special != 0 && (err != nil || !hasBits(fd, special)) {
+		s.dropped.special.Add(1)
+	}
+	return err
+}
+
+// mayChmod says whether it can't be for want of privilege that chmod(2) failed.
+func mayChmod(fd int) bool {
+	var st unix.Stat_t
+	return fstat(fd, &st) == nil && (privileged() || int(st.Uid) == os.Geteuid())
+}
+
+// hasBits says whether the mode really has the bits: the kernel drops a setgid
+// bit that the caller may not set without a word.
+func hasBits(fd int, bits uint32) bool {
+	var st unix.Stat_t
+	return fstat(fd, &st) == nil && st.Mode&bits == bits
+}
+
+// setXattrs sets the attributes that were granted.
+func (s *Sink) setXattrs(fd int, list []Xattr) {
+	lost := false
+	for _, x := range list {
+		if !s.o.Xattr || !mayKeep(x.Name, s.o.AllXattr && privileged()) {
+			lost = true
+			continue
+		}
+		if eintr(func() error { return unix.Fsetxattr(fd, x.Name, x.Value, 0) }) != nil {
+			lost = true
+		}
+	}
+	if lost {
+		s.dropped.xattr.Add(1)
+	}
+}

@@ -1,0 +1,102 @@
+package localfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Root is the directory below which everything is put.
+type Root struct {
+	fd   int
+	path string
+}
+
+// OpenRoot opens a directory; with create it and its missing parents are made.
+func OpenRoot(dir string, create bool) (*Root, error) {
+	if create {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return nil, fmt.Errorf("open root: %w", err)
+		}
+	}
+	fd, err := openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open root: %w", &os.PathError{Op: "open", Path: dir, Err: err})
+	}
+	return &Root{fd: fd, path: dir}, nil
+}
+
+// Path is the directory as it was named to OpenRoot.
+func (r *Root) Path() string { return r.path }
+
+// Close frees the root, after all its sinks were closed.
+func (r *Root) Close() error { return closeFD(r.fd) }
+
+// maxRaces: how often a lookup that raced with a rename is tried again;
+// openat2(2) says EAGAIN when it can't be sure not to have left the root.
+const maxRaces = 64
+
+// openBeneath opens a directory below the root. Symbolic links in path are
+// followed as long as they stay below.
+func (r *Root) openBeneath(path string) (fd int, err error) {
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	for range maxRaces {
+		fd, err = eintrInt(func() (int, error) { return unix.Openat2(r.fd, path, &how) })
+		if err != unix.EAGAIN {
+			break
+		}
+	}
+	if err == unix.EXDEV {
+		return -1, errOutside
+	}
+	return fd, err
+}
+
+var errOutside = errors.New("symbolic link that leads outside the server's directory")
+
+// liesIn says whether a directory is one of dirs or lies inside one, by going
+// up to the host's root.
+func liesIn(dir int, dirs []FileID) (bool, error) {
+	if len(dirs) == 0 {
+		return false, nil
+	}
+	fd, err := openat(dir, ".", unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return false, err
+	}
+	var last FileID
+	for {
+		var st unix.Stat_t
+		if err := fstat(fd, &st); err != nil {
+			closeQuietly(fd)
+			return false, err
+		}
+		id := fileID(&st)
+		in := contains(dirs, id)
+		if in || id == last { // ".." of / is /
+			closeQuietly(fd)
+			return in, nil
+		}
+		last = id
+		up, err := openat(fd, "..", unix.O_PATH|unix.O_DIRECTORY, 0)
+		closeQuietly(fd)
+		if err != nil {
+			return false, err
+		}
+		fd = up
+	}
+}
+
+func contains(dirs []FileID, id FileID) bool {
+	for _, d := range dirs {
+		if d == id {
+			return true
+		}
+	}
+	return false
+}

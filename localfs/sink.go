@@ -1,0 +1,165 @@
+package localfs
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// hiddenPrefix begins the names that a session uses for what has no name yet.
+const hiddenPrefix = ".scp_rdma."
+
+// Sink puts one session's entries below a Root. Its methods are for any
+// goroutine; Close comes last.
+type Sink struct {
+	root *Root
+	o    SinkOptions
+	h    *handles
+	ids  *idNames
+
+	hidden string // begin of this session's hidden names, not to be guessed
+	serial atomic.Uint64
+
+	dropped struct{ owner, special, xattr atomic.Uint64 }
+
+	mu        sync.Mutex
+	devices   map[uint64]*device
+	base      *Dir
+	notInside []FileID
+	stash     *stash
+}
+
+// Sink makes the sink of one session.
+func (r *Root) Sink(o SinkOptions) *Sink { return newSink(r, o, maxHandles) }
+
+func newSink(r *Root, o SinkOptions, handleLimit int) *Sink {
+	var b [8]byte
+	// It never fails: crypto/rand ends the process rather than return an error.
+	_, _ = rand.Read(b[:])
+	return &Sink{
+		root: r, o: o, h: newHandles(handleLimit), ids: newIDNames(),
+		hidden: hiddenPrefix + hex.EncodeToString(b[:]) + ".", devices: map[uint64]*device{},
+	}
+}
+
+// hiddenName is a new name for a temporary. Its length does not depend on the
+// final name, which may have 255 bytes already.
+func (s *Sink) hiddenName() string { return s.hidden + strconv.FormatUint(s.serial.Add(1), 16) }
+
+// Dropped says how many entries lost metadata so far.
+func (s *Sink) Dropped() Dropped {
+	return Dropped{
+		Owner: s.dropped.owner.Load(), Special: s.dropped.special.Load(), Xattr: s.dropped.xattr.Load(),
+	}
+}
+
+// Close removes what the session kept hidden and frees its directories. Files
+// that were neither committed nor discarded must not be left.
+func (s *Sink) Close() error {
+	s.mu.Lock()
+	st := s.stash
+	s.stash = nil
+	s.mu.Unlock()
+	var err error
+	if st != nil {
+		err = st.remove()
+	}
+	s.h.closeAll()
+	return err
+}
+
+// within runs work with the descriptor of a directory.
+func (s *Sink) within(d *Dir, name string, work func(dir int) error) error {
+	if d == nil {
+		return fmt.Errorf("no directory: %w", unix.EINVAL)
+	}
+	if err := checkName(name); err != nil {
+		return err
+	}
+	dir, err := s.h.acquire(d.node)
+	if err != nil {
+		return err
+	}
+	defer s.h.release(d.node)
+	return work(dir)
+}
+
+// failed says what could not be done, and to which entry.
+func (s *Sink) failed(op string, d *Dir, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	path := name
+	if d != nil {
+		path = joinPath(d.node.Path(), name)
+	}
+	return fmt.Errorf("%s %s: %w", op, path, err)
+}
+
+// replace puts a hidden name in the place of name, whatever is there. make
+// makes the hidden entry; it is called again if its name is taken.
+func (s *Sink) replace(dir int, name string, make func(hidden string) error) error {
+	hidden, err := s.makeHidden(make)
+	if err != nil {
+		return err
+	}
+	return s.renameHidden(dir, hidden, name)
+}
+
+func (s *Sink) makeHidden(make func(hidden string) error) (string, error) {
+	for range maxRaces {
+		hidden := s.hiddenName()
+		switch err := make(hidden); err {
+		case nil:
+			return hidden, nil
+		case unix.EEXIST:
+		default:
+			return "", err
+		}
+	}
+	return "", unix.EEXIST
+}
+
+// renameHidden gives a hidden entry its name, or removes it.
+func (s *Sink) renameHidden(dir int, hidden, name string) error {
+	err := renameat(dir, hidden, dir, name)
+	if err == nil {
+		return nil
+	}
+	if err == unix.EISDIR {
+		err = errDirectory
+	}
+	return errors.Join(err, unlinkat(dir, hidden, 0))
+}
+
+// Symlink makes a symbolic link, or puts it in the place of what is there.
+func (s *Sink) Symlink(d *Dir, name, text string, m Meta) error {
+	err := s.within(d, name, func(dir int) error { return s.symlink(d, dir, name, text, &m) })
+	return s.failed("link", d, name, err)
+}
+
+func (s *Sink) symlink(d *Dir, dir int, name, text string, m *Meta) error {
+	if err := checkTime(m); err != nil {
+		return err
+	}
+	if text == "" || len(text) >= unix.PathMax {
+		return fmt.Errorf("text of %d bytes: %w", len(text), unix.EINVAL)
+	}
+	return d.enter(dir, name, func() error {
+		err := symlinkat(text, dir, name)
+		if err == unix.EEXIST {
+			err = s.replace(dir, name, func(hidden string) error { return symlinkat(text, dir, hidden) })
+		}
+		if err != nil {
+			return err
+		}
+		s.ownLink(dir, name, m)
+		return setMtime(dir, name, m.MtimeSec, m.MtimeNsec, unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
