@@ -1,0 +1,58 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"scp_rdma/control"
+	"scp_rdma/engine"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/transport/mem"
+)
+
+// A server and a transfer to it, in one process.
+func Example() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	from, to := tempDir("greeting"), tempDir()
+	tr := transport.NewRegistry(mem.New())
+
+	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0"})
+	check(err)
+	root, err := localfs.OpenRoot(to, true)
+	check(err)
+	served := make(chan error)
+	go func() {
+		newSink := func(o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil }
+		served <- engine.Serve(ctx, engine.ServeConfig{Listener: ln, Transports: tr, NewSink: newSink})
+	}()
+
+	src, err := localfs.OpenSource([]string{from + "/greeting"}, localfs.SourceOptions{})
+	check(err)
+	report, err := engine.Send(ctx, engine.SendConfig{
+		Addr: ln.Addr().String(), Transports: tr, Source: src, Target: localfs.Target{Tops: 1},
+	})
+	check(err)
+	fmt.Println(report.Files, "file,", report.Bytes, "bytes over", report.Transport)
+	stop()
+	check(<-served)
+	// Output: 1 file, 5 bytes over mem
+}
+
+func tempDir(names ...string) string {
+	dir, err := os.MkdirTemp("", "example")
+	check(err)
+	for _, n := range names {
+		check(os.WriteFile(dir+"/"+n, []byte("hello"), 0o600))
+	}
+	return dir
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}

@@ -1,0 +1,227 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"scp_rdma/control"
+	"scp_rdma/engine"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/transport/mem"
+	"scp_rdma/transport/tcp"
+)
+
+// patience bounds every wait of these tests; none should come near it.
+const patience = 60 * time.Second
+
+// kit is a server on loopback with a directory of its own.
+type kit struct {
+	t        *testing.T
+	dst      string
+	addr     string
+	client   transport.Transport
+	server   transport.Transport
+	stop     context.CancelFunc
+	done     chan error
+	sessions chan ended
+	sink     func(engine.Sink) engine.Sink
+	limits   engine.Limits
+	grant    localfs.SinkOptions
+	grace    time.Duration
+	once     bool
+}
+
+type ended struct {
+	report engine.Report
+	err    error
+}
+
+func (k *kit) Started(engine.SessionInfo) {}
+
+func (k *kit) Ended(_ engine.SessionInfo, r engine.Report, err error) {
+	k.sessions <- ended{r, err}
+}
+
+// kinds are the transports that every test of this package may run over.
+func kinds() map[string]func(k *kit) {
+	return map[string]func(k *kit){
+		"mem": func(k *kit) { tr := mem.New(); k.client, k.server = tr, tr },
+		"tcp": func(*kit) {},
+	}
+}
+
+// start runs the server; options come first. Without transports it is tcp.
+func start(t *testing.T, options ...func(*kit)) *kit {
+	t.Helper()
+	k := &kit{t: t, dst: t.TempDir(), done: make(chan error, 1), sessions: make(chan ended, 100)}
+	for _, o := range options {
+		o(k)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	k.stop = cancel
+	var data func(net.Conn)
+	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Data: func(c net.Conn) {
+		if data == nil {
+			_ = c.Close()
+			return
+		}
+		data(c)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.addr = ln.Addr().String()
+	if k.server == nil {
+		tr := tcp.New(tcp.Config{Port: ln.Addr().Port(), Bind: netip.MustParseAddr("127.0.0.1")})
+		data, k.server = tr.HandleData, tr
+	}
+	if k.client == nil {
+		k.client = tcp.New(tcp.Config{Peer: ln.Addr()})
+	}
+	root, err := localfs.OpenRoot(k.dst, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		k.done <- engine.Serve(ctx, engine.ServeConfig{
+			Listener: ln, Transports: transport.NewRegistry(k.server), Grant: k.grant, Limits: k.limits,
+			NewSink: func(o localfs.SinkOptions) (engine.Sink, error) {
+				var s engine.Sink = root.Sink(o)
+				if k.sink != nil {
+					s = k.sink(s)
+				}
+				return s, nil
+			},
+			Observer: k, Grace: k.grace, Once: k.once,
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if k.done != nil {
+			waitOn(t, k.done)
+		}
+		if err := root.Close(); err != nil {
+			t.Errorf("close root: %v", err)
+		}
+		k.nothingHidden()
+	})
+	return k
+}
+
+func waitOn[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing happened")
+		panic("unreachable")
+	}
+}
+
+// nothingHidden: whatever happened, no temporary is left.
+func (k *kit) nothingHidden() {
+	k.t.Helper()
+	err := filepath.WalkDir(k.dst, func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasPrefix(filepath.Base(path), ".scp_rdma.") {
+			k.t.Errorf("left behind: %s", path)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.t.Error(err)
+	}
+}
+
+// watch gathers what an observer sees.
+type watch struct {
+	mu       sync.Mutex
+	problems []engine.Problem
+	snapshot func() engine.Snapshot
+}
+
+func (w *watch) Watch(snapshot func() engine.Snapshot) { w.snapshot = snapshot }
+
+func (w *watch) Problem(p engine.Problem) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.problems = append(w.problems, p)
+}
+
+// push sends a directory's contents to the server's directory.
+func (k *kit) push(src engine.Source, options ...func(*engine.SendConfig)) (*engine.Report, *watch, error) {
+	return k.pushCtx(k.t.Context(), src, options...)
+}
+
+func (k *kit) pushCtx(ctx context.Context, src engine.Source, options ...func(*engine.SendConfig)) (*engine.Report, *watch, error) {
+	k.t.Helper()
+	w := &watch{}
+	cfg := engine.SendConfig{
+		Addr: k.addr, Transports: transport.NewRegistry(k.client), Streams: 2,
+		Source: src, Target: localfs.Target{Contents: true}, Observer: w,
+	}
+	for _, o := range options {
+		o(&cfg)
+	}
+	r, err := engine.Send(ctx, cfg)
+	return r, w, err
+}
+
+// contents opens dir as a source of its contents.
+func contents(t *testing.T, dir string) *localfs.Source {
+	t.Helper()
+	src, err := localfs.OpenSource([]string{dir + "/."}, localfs.SourceOptions{Problem: func(path string, err error) {
+		t.Errorf("source: %s: %v", path, err)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = src.Close() })
+	return src
+}
+
+// write makes files below dir: name -> contents.
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// read gives the files below dir: name -> contents.
+func read(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, dir+"/")] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// errNoSpace is what a full file system says.
+var errNoSpace error = syscall.ENOSPC
