@@ -43,16 +43,6 @@ func lstatAt(dirfd int, name string) (unix.Stat_t, error) {
 	return st, nil
 }
 
-// fstat is fstat(2).
-func fstat(fd int) (unix.Stat_t, error) {
-	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstat(fd, &st) })
-	if err != nil {
-		return st, fmt.Errorf("fstat: %w", err)
-	}
-	return st, nil
-}
-
 // readlinkAt is readlinkat(2); a link's text is shorter than PATH_MAX.
 func readlinkAt(dirfd int, name string) (string, error) {
 	buf := make([]byte, unix.PathMax)

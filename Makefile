@@ -1,0 +1,77 @@
+# Every target has one line of help: make help.
+
+SHELL      := /bin/sh
+PREFIX     ?= /usr/local
+FUZZTIME   ?= 10m
+FUZZSMOKE  ?= 3s
+
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LINT       := .tools/golangci-lint-v2.15.0
+GO_FILES    = git ls-files --cached --others --exclude-standard -- '*.go' 2>/dev/null || find . -name '*.go' -not -path './.*'
+
+# Builds work in a checkout whose owner is another user, and in one without git.
+export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
+
+.DEFAULT_GOAL := help
+.PHONY: help build install check check-slow vet lint fmt fmt-check test fuzz-smoke fuzz slow demo bench clean go
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+build: go ## build bin/scp_rdma
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/scp_rdma ./cmd/scp_rdma
+
+install: build ## install bin/scp_rdma into $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 bin/scp_rdma $(DESTDIR)$(PREFIX)/bin/scp_rdma
+
+check: fmt-check vet lint test fuzz-smoke ## all that a change must pass: format, vet, lint, tests with the race detector, a little fuzzing
+	@echo "make check: passed"
+
+check-slow: fuzz slow ## hours: long fuzzing, a million files, many GiB, speed against cp
+	@echo "make check-slow: passed"
+
+fmt: go ## format the Go source
+	gofmt -w -s $$($(GO_FILES))
+
+fmt-check: go
+	@bad=$$(gofmt -l -s $$($(GO_FILES))); test -z "$$bad" || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
+
+vet: go ## go vet, with and without the slow tests
+	go vet ./...
+	go vet -tags slow ./test/...
+
+lint: $(LINT) ## golangci-lint, installed into .tools at first
+	$(LINT) run
+
+# About a minute on two cores, once.
+$(LINT): | go
+	mkdir -p .tools
+	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	mv .tools/golangci-lint $(LINT)
+
+# The race detector needs a C compiler, the end-to-end tests network namespaces.
+test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h iproute2:ip util-linux:nsenter
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 12m ./...
+
+fuzz-smoke: go ## each fuzz target for FUZZSMOKE (3s)
+	test/fuzz $(FUZZSMOKE)
+
+fuzz: go ## each fuzz target for FUZZTIME (10m)
+	test/fuzz $(FUZZTIME)
+
+slow: go ## the big end-to-end tests and the speed measurements, without the race detector
+	@test/need iproute2:ip util-linux:nsenter coreutils:cp
+	go test -tags slow -v -count=1 -timeout 120m ./test/...
+
+demo: ## send the Go toolchain's directory over loopback and verify it
+	@test/demo
+
+bench: go ## the benchmarks of all packages
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin .tools
+
+go:
+	@test/need-go 1.26
