@@ -48,34 +48,35 @@ func (s *Sink) deviceOf(d *Dir) *device {
 
 // method finds out how files get their names here, by doing it, once. An
 // error that says nothing about the file system leaves the question open.
-func (v *device) method(dir int) (method, error) {
+func (s *Sink) method(v *device, dir int) (method, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.how != methodUnknown {
 		return v.how, nil
 	}
-	how, err := probeMethod(dir)
+	how, err := s.probeMethod(dir)
 	if err == nil {
 		v.how = how
 	}
 	return how, err
 }
 
-func probeMethod(dir int) (method, error) {
-	fd, err := openTmpfile(dir)
-	switch {
-	case err == nil:
-	case err == unix.EOPNOTSUPP || err == unix.EISDIR || err == unix.EINVAL || err == unix.ENOSYS:
+func (s *Sink) probeMethod(dir int) (method, error) {
+	fd, err := s.h.room(func() (int, error) { return openTmpfile(dir) })
+	switch err {
+	case nil:
+	case unix.EOPNOTSUPP, unix.EISDIR, unix.EINVAL, unix.ENOSYS:
 		return methodRename, nil
 	default:
 		return methodUnknown, err
 	}
 	defer closeQuietly(fd)
 	for _, how := range []method{methodLink, methodProcLink} {
-		// "." is always there. To be told so the kernel must have accepted the
-		// descriptor first, and no name is left if we die here.
-		if err := linkOpen(how, fd, dir, "."); err == unix.EEXIST {
-			return how, nil
+		// Some file systems in user space open such files and can't name them,
+		// so only a link that was made counts.
+		hidden, err := s.makeHidden(func(hidden string) error { return linkOpen(how, fd, dir, hidden) })
+		if err == nil {
+			return how, unlinkat(dir, hidden, 0)
 		}
 	}
 	return methodRename, nil

@@ -68,7 +68,7 @@ func (s *Sink) begin(p Put) (*pending, error) {
 		if err := checkTime(&p.Meta); err != nil {
 			return err
 		}
-		if f.how, err = s.deviceOf(p.Dir).method(dir); err != nil {
+		if f.how, err = s.method(s.deviceOf(p.Dir), dir); err != nil {
 			return err
 		}
 		if f.how == methodRename {

@@ -1,0 +1,206 @@
+package localfs
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// nobody is a user without rights, here as on every Linux.
+const nobody = 65534
+
+// TestMain fails the package if a test left a descriptor open.
+func TestMain(m *testing.M) {
+	before := openFDs()
+	code := m.Run()
+	if after := openFDs(); code == 0 && after > before {
+		fmt.Fprintf(os.Stderr, "descriptors: %d before the tests, %d after\n", before, after)
+		code = 99
+	}
+	os.Exit(code)
+}
+
+func openFDs() int {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, fd := range list {
+		// What the runtime opens for itself (epoll, eventfd) is not ours.
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(to, "anon_inode:") {
+			n++
+		}
+	}
+	return n
+}
+
+func root() bool { return os.Geteuid() == 0 }
+
+// TestEverythingAsNobody runs the package's tests again without any rights.
+func TestEverythingAsNobody(t *testing.T) {
+	if !root() {
+		return // this is that run
+	}
+	dir, err := os.MkdirTemp("", "nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	// By this path the binary needs no directory that nobody could not pass.
+	cmd := exec.Command("/proc/self/exe", "-test.count=1", "-test.timeout=2m", "-test.short="+fmt.Sprint(testing.Short()))
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("as nobody: %v\n%s", err, out)
+	}
+}
+
+// places are directories on the file systems at hand.
+func places(t *testing.T) map[string]string {
+	t.Helper()
+	shm, err := os.MkdirTemp("/dev/shm", "localfs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(shm) })
+	return map[string]string{"disk": t.TempDir(), "tmpfs": shm}
+}
+
+// put writes files for a test: path -> contents; a path ending in "/" is a
+// directory, contents beginning with "-> " a symbolic link.
+func plant(t *testing.T, dir string, tree map[string]string) {
+	t.Helper()
+	for path, text := range tree {
+		full := filepath.Join(dir, path)
+		must(t, os.MkdirAll(filepath.Dir(full), 0o755))
+		switch {
+		case strings.HasSuffix(path, "/"):
+			must(t, os.MkdirAll(full, 0o755))
+		case strings.HasPrefix(text, "-> "):
+			must(t, os.Symlink(text[3:], full))
+		default:
+			must(t, os.WriteFile(full, []byte(text), 0o644))
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// picture is what plant would have to be given to make what is in dir.
+func picture(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	tree := map[string]string{}
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(dir, path)
+		if err != nil || rel == "." {
+			return err
+		}
+		switch {
+		case d.IsDir():
+			tree[rel+"/"] = ""
+		case d.Type() == fs.ModeSymlink:
+			to, err := os.Readlink(path)
+			tree[rel] = "-> " + to
+			return err
+		case d.Type().IsRegular():
+			b, err := os.ReadFile(path)
+			tree[rel] = string(b)
+			return err
+		default:
+			tree[rel] = "special"
+		}
+		return nil
+	}))
+	return tree
+}
+
+// session is a sink with its target resolved.
+type session struct {
+	*Sink
+	base Base
+	dir  string // the root
+}
+
+// begin opens a sink whose base is dir itself.
+func begin(t *testing.T, dir string, o SinkOptions) *session {
+	t.Helper()
+	return beginAt(t, dir, o, Target{Tops: 1})
+}
+
+func beginAt(t *testing.T, dir string, o SinkOptions, to Target) *session {
+	t.Helper()
+	r, err := OpenRoot(dir, false)
+	must(t, err)
+	s := &session{Sink: r.Sink(o), dir: dir}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close of the sink: %v", err)
+		}
+		must(t, r.Close())
+		nothingHidden(t, dir, s.hidden)
+	})
+	s.base, err = s.Resolve(to)
+	must(t, err)
+	return s
+}
+
+// use makes the session use one way of naming files wherever it is.
+func (s *session) use(t *testing.T, how method) {
+	t.Helper()
+	must(t, s.within(s.base.Dir, "x", func(int) error { return nil }))
+	s.deviceOf(s.base.Dir).how = how
+}
+
+// nothingHidden looks for what a session forgot.
+func nothingHidden(t *testing.T, dir, hidden string) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), hidden) {
+			t.Errorf("left behind: %s", path)
+		}
+		return nil
+	})
+}
+
+func filePut(d *Dir, name, text string) Put {
+	return Put{Dir: d, Name: name, Size: int64(len(text)), Meta: Meta{Mode: 0o644, MtimeSec: 1e9, MtimeNsec: 5}}
+}
+
+func (s *session) mustPut(t *testing.T, d *Dir, name, text string) {
+	t.Helper()
+	must(t, s.PutFile(filePut(d, name, text), []byte(text)))
+}
+
+func (s *session) mustMkdir(t *testing.T, d *Dir, name string) *Dir {
+	t.Helper()
+	sub, err := s.Mkdir(d, name)
+	must(t, err)
+	return sub
+}
+
+// eventually waits for a condition, with a deadline no healthy machine meets.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	end := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}

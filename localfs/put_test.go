@@ -1,0 +1,240 @@
+package localfs
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+var _ PendingFile = (*pending)(nil)
+
+func methods() map[string]method {
+	m := map[string]method{"proc link": methodProcLink, "rename": methodRename}
+	m["as found"] = methodUnknown
+	return m
+}
+
+// everyWay runs a test for each file system and each way to name files.
+func everyWay(t *testing.T, test func(t *testing.T, s *session)) {
+	for place, dir := range places(t) {
+		for name, how := range methods() {
+			t.Run(place+"/"+name, func(t *testing.T) {
+				sub, err := os.MkdirTemp(dir, "way")
+				must(t, err)
+				s := begin(t, sub, SinkOptions{})
+				s.use(t, how)
+				test(t, s)
+			})
+		}
+	}
+}
+
+func TestPutFileTakesThePlaceOfWhatIsThere(t *testing.T) {
+	everyWay(t, func(t *testing.T, s *session) {
+		outside := filepath.Join(t.TempDir(), "outside")
+		must(t, os.WriteFile(outside, []byte("untouched"), 0o644))
+		plant(t, s.dir, map[string]string{
+			"file": "old", "link": "-> " + outside, "dangling": "-> nowhere", "dir/keep": "k", "twin": "t",
+		})
+		must(t, os.Link(filepath.Join(s.dir, "twin"), filepath.Join(s.dir, "twin2")))
+		must(t, unix.Mkfifo(filepath.Join(s.dir, "fifo"), 0o600))
+		for _, name := range []string{"new", "file", "link", "dangling", "twin", "fifo"} {
+			s.mustPut(t, s.base.Dir, name, "new "+name)
+		}
+		err := s.PutFile(filePut(s.base.Dir, "dir", "x"), []byte("x"))
+		if !errors.Is(err, unix.EISDIR) || !strings.Contains(err.Error(), "put dir: directory where a file belongs") {
+			t.Errorf("over a directory: %v", err)
+		}
+		want := map[string]string{
+			"new": "new new", "file": "new file", "link": "new link", "dangling": "new dangling", "dir/": "", "dir/keep": "k",
+			"twin": "new twin", "twin2": "t", "fifo": "new fifo",
+		}
+		if diff := cmp.Diff(want, picture(t, s.dir)); diff != "" {
+			t.Errorf("target (-want +got):\n%s", diff)
+		}
+		if b, _ := os.ReadFile(outside); string(b) != "untouched" {
+			t.Errorf("written through a link: %q", b)
+		}
+	})
+}
+
+func TestCommitTakesThePlaceOfADirectoryNever(t *testing.T) {
+	everyWay(t, func(t *testing.T, s *session) {
+		plant(t, s.dir, map[string]string{"dir/keep": "k"})
+		f, err := s.CreateFile(filePut(s.base.Dir, "dir", "x"))
+		must(t, err)
+		must(t, f.WriteAt([]byte("x"), 0))
+		if err := f.Commit(); !errors.Is(err, unix.EISDIR) {
+			t.Errorf("commit over a directory: %v", err)
+		}
+		if diff := cmp.Diff(map[string]string{"dir/": "", "dir/keep": "k"}, picture(t, s.dir)); diff != "" {
+			t.Errorf("target (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestNamesOfAllKindsArrive(t *testing.T) {
+	names := []string{
+		"new\nline", "esc\x1b[31m", "inva\xff\xfelid", strings.Repeat("n", 255), "...", "-rf", " ", "\\",
+		hiddenPrefix + "0123456789abcdef.1", ".scp_rdma.links", "~", "a:b", "*",
+	}
+	everyWay(t, func(t *testing.T, s *session) {
+		want := map[string]string{}
+		for range 2 { // the second time they are there
+			for _, name := range names {
+				s.mustPut(t, s.base.Dir, name, "text of "+name)
+				want[name] = "text of " + name
+			}
+		}
+		if diff := cmp.Diff(want, picture(t, s.dir)); diff != "" {
+			t.Errorf("target (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestNamesThatAreNoneAreRefused(t *testing.T) {
+	s := begin(t, t.TempDir(), SinkOptions{})
+	for _, name := range []string{"", ".", "..", "/", "a/b", "../x", "/etc/passwd", "a\x00b", strings.Repeat("n", 256)} {
+		_, mkdirErr := s.Mkdir(s.base.Dir, name)
+		_, createErr := s.CreateFile(filePut(s.base.Dir, name, ""))
+		p := filePut(s.base.Dir, name, "x")
+		p.Group = 1
+		must(t, s.PutFile(Put{Dir: s.base.Dir, Name: "first", Group: 1, Size: 1}, []byte("1")))
+		_, linkErr := s.Link(p)
+		for what, err := range map[string]error{
+			"PutFile": s.PutFile(p, []byte("x")), "CreateFile": createErr, "Mkdir": mkdirErr, "Link": linkErr,
+			"Symlink": s.Symlink(s.base.Dir, name, "x", Meta{}),
+		} {
+			if !errors.Is(err, ErrName) {
+				t.Errorf("%s(%q): %v", what, name, err)
+			}
+		}
+	}
+	if err := s.PutFile(Put{Name: "x"}, nil); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("without a directory: %v", err)
+	}
+}
+
+func TestPiecesInAnyOrderFromSeveralGoroutines(t *testing.T) {
+	everyWay(t, func(t *testing.T, s *session) {
+		const pieces, size = 64, 1000
+		want := make([]byte, pieces*size)
+		for i := range want {
+			want[i] = byte(i * 7 / 3)
+		}
+		f, err := s.CreateFile(Put{Dir: s.base.Dir, Name: "f", Size: int64(len(want)), Meta: Meta{Mode: 0o400, MtimeSec: 1, MtimeNsec: 999999999}})
+		must(t, err)
+		var wg sync.WaitGroup
+		for i := range pieces {
+			wg.Go(func() {
+				at := (i * 37 % pieces) * size
+				if err := f.WriteAt(want[at:at+size], int64(at)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if len(visible(picture(t, s.dir))) != 0 {
+			t.Error("the name is there before the commit")
+		}
+		must(t, f.Commit())
+		f.Discard() // changes nothing any more
+		got, err := os.ReadFile(filepath.Join(s.dir, "f"))
+		must(t, err)
+		if !bytes.Equal(got, want) {
+			t.Error("contents differ")
+		}
+		st, err := os.Stat(filepath.Join(s.dir, "f"))
+		must(t, err)
+		if st.Mode() != 0o400 || !st.ModTime().Equal(time.Unix(1, 999999999)) {
+			t.Errorf("mode %v, mtime %v", st.Mode(), st.ModTime())
+		}
+		if err := f.Commit(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("second commit: %v", err)
+		}
+	})
+}
+
+// visible leaves out the hidden names that the rename method needs meanwhile.
+func visible(tree map[string]string) map[string]string {
+	for name := range tree {
+		if strings.HasPrefix(name, hiddenPrefix) {
+			delete(tree, name)
+		}
+	}
+	return tree
+}
+
+func TestDiscardLeavesNothing(t *testing.T) {
+	everyWay(t, func(t *testing.T, s *session) {
+		f, err := s.CreateFile(filePut(s.base.Dir, "f", "text"))
+		must(t, err)
+		must(t, f.WriteAt([]byte("te"), 0))
+		f.Discard()
+		f.Discard()
+		if err := f.WriteAt([]byte("xt"), 2); err == nil {
+			t.Error("written after Discard")
+		}
+		if tree := picture(t, s.dir); len(tree) != 0 {
+			t.Errorf("left: %v", tree)
+		}
+	})
+}
+
+func TestWritesStayWithinTheSize(t *testing.T) {
+	s := begin(t, t.TempDir(), SinkOptions{})
+	f, err := s.CreateFile(filePut(s.base.Dir, "f", "12345678"))
+	must(t, err)
+	defer f.Discard()
+	for _, w := range []struct{ off, n int64 }{{-1, 1}, {8, 1}, {7, 2}, {9, 0}, {1 << 62, 8}, {0, 9}, {-1 << 63, 1}} {
+		if err := f.WriteAt(make([]byte, w.n), w.off); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%d bytes at %d: %v", w.n, w.off, err)
+		}
+	}
+	must(t, f.WriteAt([]byte("78"), 6))
+	for _, p := range []Put{{Dir: s.base.Dir, Name: "neg", Size: -1}, {Dir: s.base.Dir, Name: "huge", Size: 1<<63 - 1}} {
+		if f, err := s.CreateFile(p); err == nil {
+			f.Discard()
+			t.Errorf("a file of %d bytes was begun", p.Size)
+		}
+	}
+	if err := s.PutFile(Put{Dir: s.base.Dir, Name: "lie", Size: 3}, []byte("four")); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("four bytes for a file of three: %v", err)
+	}
+}
+
+func TestHolesRemain(t *testing.T) {
+	everyWay(t, func(t *testing.T, s *session) {
+		const size = 64 << 20
+		f, err := s.CreateFile(Put{Dir: s.base.Dir, Name: "holes", Size: size, Meta: Meta{Mode: 0o600}})
+		must(t, err)
+		must(t, f.WriteAt([]byte("end"), size-3))
+		must(t, f.Commit())
+		var st unix.Stat_t
+		must(t, unix.Stat(filepath.Join(s.dir, "holes"), &st))
+		if st.Size != size || st.Blocks*512 > 1<<20 {
+			t.Errorf("%d bytes in %d blocks", st.Size, st.Blocks)
+		}
+	})
+}
+
+func TestMethodIsFoundByDoing(t *testing.T) {
+	for place, dir := range places(t) {
+		t.Run(place, func(t *testing.T) {
+			s := begin(t, dir, SinkOptions{})
+			s.mustPut(t, s.base.Dir, "f", "x")
+			how := s.deviceOf(s.base.Dir).how
+			if how != methodLink && how != methodProcLink {
+				t.Errorf("method %d on a file system that has O_TMPFILE", how)
+			}
+		})
+	}
+}
