@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// host is a network namespace without a name: a process lives in it until the
+// test ends, and with the process the kernel removes the namespace and what is in it.
+type host struct {
+	pid int
+}
+
+// newHost makes a namespace whose loopback is up.
+func newHost(t *testing.T) host {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(cmd.Environ(), envHolder+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait() // it has nothing to say
+	})
+	h := host{cmd.Process.Pid}
+	h.ip(t, "link", "set", "lo", "up")
+	return h
+}
+
+// in is the command line that runs something in the namespace.
+func (h host) in(args ...string) []string {
+	return append([]string{"nsenter", "--target", strconv.Itoa(h.pid), "--net", "--"}, args...)
+}
+
+// ip runs ip(8) in the namespace.
+func (h host) ip(t *testing.T, args ...string) {
+	t.Helper()
+	line := h.in(append([]string{"ip"}, args...)...)
+	if out, err := exec.Command(line[0], line[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v: %s", line, err, out)
+	}
+}
+
+// cable joins two hosts with a pair of interfaces of the same name, and gives
+// them the addresses 10.77.n.1 and 10.77.n.2.
+func cable(t *testing.T, a, b host, name string, n int) {
+	t.Helper()
+	a.ip(t, "link", "add", name, "type", "veth", "peer", "name", name, "netns", strconv.Itoa(b.pid))
+	for i, h := range []host{a, b} {
+		h.ip(t, "addr", "add", fmt.Sprintf("10.77.%d.%d/30", n, i+1), "dev", name)
+		h.ip(t, "link", "set", name, "up")
+	}
+}
+
+// sent reads how many bytes an interface has sent (proc_net_dev(5)).
+func (h host) sent(t *testing.T, name string) int64 {
+	t.Helper()
+	line := h.in("cat", "/proc/net/dev")
+	out, err := exec.Command(line[0], line[1:]...).Output()
+	must(t, err)
+	for row := range strings.Lines(string(out)) {
+		if fields := strings.Fields(row); len(fields) > 9 && fields[0] == name+":" {
+			n, err := strconv.ParseInt(fields[9], 10, 64)
+			must(t, err)
+			return n
+		}
+	}
+	t.Fatalf("no interface %s:\n%s", name, out)
+	return 0
+}
+
+func TestTwoRailsCarryOneTransferTogether(t *testing.T) {
+	for name, rails := range map[string]string{"named by address": "10.77.1.1,10.77.2.1", "named by interface": "rail1,rail2"} {
+		t.Run(name, func(t *testing.T) {
+			a, b := newHost(t), newHost(t)
+			cable(t, a, b, "rail1", 1)
+			cable(t, a, b, "rail2", 2)
+			const size = 128 << 20
+			file := filepath.Join(folder(t, root()), "file")
+			write(t, file, bytesOf(1, size))
+			dir := folder(t, root())
+			line := b.in(setting.bin, "-s", "-o", dir, "-p", "1777")
+			srv := listening(t, start(t, root(), line[0], line[1:]...), root(), dir)
+			line = a.in(setting.bin, "-j", "4", "-d", rails, file, "10.77.1.2:")
+			r := run(t, root(), line[0], line[1:]...)
+			r.wants(t, 0)
+			arrived(t, filepath.Join(srv.dir, "file"), bytesOf(1, size))
+			for _, rail := range []string{"rail1", "rail2"} {
+				if n := a.sent(t, rail); n < size/5 {
+					t.Errorf("%s carried %d bytes of %d", rail, n, size)
+				}
+			}
+			for _, rail := range strings.Split(rails, ",") {
+				if !strings.Contains(r.out, rail) {
+					t.Errorf("the summary does not name the rail %s: %s", rail, r.out)
+				}
+			}
+			srv.stop(t)
+		})
+	}
+}
+
+func TestARailThatIsNotThereIsNamedWithThoseThatAre(t *testing.T) {
+	srv := serve(t, nobody(), folder(t, nobody()))
+	file := filepath.Join(folder(t, nobody()), "file")
+	write(t, file, []byte("x"))
+	r := srv.send(t, nobody(), "-d", "nic99", file, "")
+	r.wants(t, 4)
+	r.says(t, "nic99", "lo")
+	srv.stop(t)
+}
+
+func TestATransportThatIsNotInTheBuildIsNamed(t *testing.T) {
+	srv := serve(t, nobody(), folder(t, nobody()))
+	file := filepath.Join(folder(t, nobody()), "file")
+	write(t, file, []byte("x"))
+	r := srv.send(t, nobody(), "--transport", "verbs", file, "")
+	r.wants(t, 4)
+	r.says(t, "verbs", "tcp")
+	srv.stop(t)
+}
