@@ -16,6 +16,7 @@ type SendLedger struct {
 	granted uint64 // the receiver has room for frames below this
 	busy    []bool // slots the transport still works on
 	asked   bool   // a request is unanswered
+	askedAt uint64 // granted when the last request went out; 0: none did
 }
 
 // NewSendLedger begins an epoch: all slots are free on both sides.
@@ -47,27 +48,32 @@ func (l *SendLedger) Complete(slot uint32) error {
 	return nil
 }
 
-// Grant takes what the receiver has granted in all. Any grant of this epoch
-// answers a request, also one that brings nothing new.
-func (l *SendLedger) Grant(epoch uint32, count uint64) error {
+// Grant takes what the receiver has granted in all. answer: it is the answer to
+// a request. Only an answer makes room for the next request: credits that were
+// under way already don't, or answers would pile up unread.
+func (l *SendLedger) Grant(epoch uint32, count uint64, answer bool) error {
 	if epoch != l.epoch {
 		return nil
 	}
 	if count > l.next+l.slots {
 		return fmt.Errorf("grant of %d frames after %d were sent into %d slots: %w", count, l.next, l.slots, ErrProtocol)
 	}
-	l.asked = false
+	if answer {
+		l.asked = false
+	}
 	l.granted = max(l.granted, count)
 	return nil
 }
 
 // Ask says whether a "writer blocked" request should go out now: one unanswered
-// at a time. again: the answer is overdue, so another takes its place.
+// at a time, and after an answer that brought nothing not again until a credit
+// came, for the receiver remembers. again: the answer is overdue (which only
+// a transport that can lose one needs to say), another request takes its place.
 func (l *SendLedger) Ask(again bool) bool {
-	if l.asked && !again {
+	if !again && (l.asked || l.askedAt == l.granted) {
 		return false
 	}
-	l.asked = true
+	l.asked, l.askedAt = true, l.granted
 	return true
 }
 

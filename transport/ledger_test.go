@@ -33,11 +33,11 @@ func TestSenderStopsWithoutCredits(t *testing.T) {
 		{7, 6, true, true},
 	}
 	for _, s := range steps {
-		if err := l.Grant(s.epoch, s.grant); err != nil || l.Ready() != s.ready || l.Flushed() != s.flushed {
+		if err := l.Grant(s.epoch, s.grant, false); err != nil || l.Ready() != s.ready || l.Flushed() != s.flushed {
 			t.Errorf("grant %+v: %v, ready %v, flushed %v", s, err, l.Ready(), l.Flushed())
 		}
 	}
-	if err := l.Grant(7, 7); !errors.Is(err, ErrProtocol) {
+	if err := l.Grant(7, 7, false); !errors.Is(err, ErrProtocol) {
 		t.Errorf("a grant beyond sent + slots: %v", err)
 	}
 }
@@ -45,7 +45,7 @@ func TestSenderStopsWithoutCredits(t *testing.T) {
 func TestSlotNeedsCompletionAndCredit(t *testing.T) {
 	l := NewSendLedger(1, 1)
 	l.Take()
-	if err := l.Grant(1, 2); err != nil || l.Ready() {
+	if err := l.Grant(1, 2, false); err != nil || l.Ready() {
 		t.Error("a credit alone must not free a slot that is still worked on")
 	}
 	if err := l.Complete(0); err != nil || !l.Ready() {
@@ -127,6 +127,11 @@ func TestGrantsComeInBatchesUnlessSomeoneWaits(t *testing.T) {
 	release(6, true)
 }
 
+type grant struct {
+	count  uint64
+	answer bool
+}
+
 // world is both ledgers with a wire between them that loses, repeats and
 // reorders credits and requests (data is reliable, as on RC and TCP).
 type world struct {
@@ -135,7 +140,7 @@ type world struct {
 	r       *RecvLedger
 	slots   uint64
 	data    []uint64 // frames under way
-	grants  []uint64 // grants under way
+	grants  []grant  // grants under way
 	asks    int
 	held    []uint32
 	arrived uint64
@@ -171,7 +176,7 @@ func (w *world) step(op, arg byte) {
 			w.held = append(w.held[:i], w.held[i+1:]...)
 			w.freed++
 			if tell {
-				w.tell()
+				w.tell(false)
 			}
 		}
 	case 3: // a credit arrives, any of those under way
@@ -179,7 +184,7 @@ func (w *world) step(op, arg byte) {
 			i := int(arg) % n
 			g := w.grants[i]
 			w.grants = append(w.grants[:i], w.grants[i+1:]...)
-			w.grant(1, g)
+			w.grant(1, g.count, g.answer)
 		}
 	case 4: // a credit is lost
 		if len(w.grants) > 0 {
@@ -187,8 +192,8 @@ func (w *world) step(op, arg byte) {
 		}
 	case 5: // a credit is repeated, one of a dead epoch comes
 		if len(w.grants) > 0 {
-			w.grant(1, w.grants[0])
-			w.grant(0, uint64(arg)*1000)
+			w.grant(1, w.grants[0].count, false)
+			w.grant(0, uint64(arg)*1000, true)
 		}
 	case 6: // blocked: ask
 		if w.s.Blocked() && w.s.Ask(arg%2 == 0) {
@@ -198,7 +203,7 @@ func (w *world) step(op, arg byte) {
 		if w.asks > 0 {
 			w.asks--
 			if arg%3 != 0 && w.r.Request(1) {
-				w.tell()
+				w.tell(true)
 			}
 		}
 	}
@@ -207,13 +212,13 @@ func (w *world) step(op, arg byte) {
 	}
 }
 
-func (w *world) tell() {
-	w.grants = append(w.grants, w.r.Grant())
+func (w *world) tell(answer bool) {
+	w.grants = append(w.grants, grant{w.r.Grant(), answer})
 	w.r.Told()
 }
 
-func (w *world) grant(epoch uint32, count uint64) {
-	if err := w.s.Grant(epoch, count); err != nil {
+func (w *world) grant(epoch uint32, count uint64, answer bool) {
+	if err := w.s.Grant(epoch, count, answer); err != nil {
 		w.t.Fatalf("an honest grant was refused: %v", err)
 	}
 }
@@ -226,7 +231,7 @@ func (w *world) settle() {
 		}
 	}
 	if w.s.Ask(true) && w.r.Request(1) {
-		w.tell()
+		w.tell(true)
 	}
 	for len(w.grants) > 0 {
 		w.step(3, 0)
@@ -249,4 +254,65 @@ func FuzzLedger(f *testing.F) {
 			t.Errorf("stuck: %+v %+v", w.s, w.r)
 		}
 	})
+}
+
+// FuzzUnreadCredits: over a wire that loses nothing, and with a sender that
+// reads only while it is blocked, no more than slots credits and one answer ever
+// lie unread. This is what lets a receiver write them without waiting.
+func FuzzUnreadCredits(f *testing.F) {
+	f.Add(byte(4), []byte{0, 0, 0, 0, 0, 1, 1, 2, 2, 0, 3, 1, 2, 0, 0, 3, 4})
+	f.Add(byte(1), []byte{0, 3, 1, 2, 0, 3, 1, 2, 0, 3, 4, 1, 2})
+	f.Fuzz(func(t *testing.T, slots byte, ops []byte) {
+		n := 1 + int(slots)%8
+		w := &world{t: t, s: NewSendLedger(n, 1), r: NewRecvLedger(n, 1), slots: uint64(n)}
+		for _, op := range ops {
+			switch op % 5 {
+			case 0, 1, 2:
+				w.step(op%5, op/5)
+			case 3: // a blocked sender asks and reads one credit
+				if w.s.Blocked() {
+					if w.s.Ask(false) {
+						w.asks++
+					}
+					w.step(3, 0)
+				}
+			case 4: // the receiver takes a request
+				if w.asks > 0 {
+					w.asks--
+					w.r.Request(1)
+					w.tell(true)
+				}
+			}
+			if len(w.grants) > n+1 {
+				t.Fatalf("%d credits unread with %d slots", len(w.grants), n)
+			}
+		}
+	})
+}
+
+func TestABlockedSenderAsksOncePerCredit(t *testing.T) {
+	l := NewSendLedger(1, 1)
+	l.Take()
+	if err := l.Complete(0); err != nil {
+		t.Fatal(err)
+	}
+	if !l.Ask(false) || l.Ask(false) {
+		t.Error("one request, and no second while it is unanswered")
+	}
+	_ = l.Grant(1, 1, true)
+	if l.Ask(false) {
+		t.Error("an answer that brings nothing is no reason to ask again: the receiver remembers")
+	}
+	if !l.Ask(true) {
+		t.Error("an overdue answer is")
+	}
+	_ = l.Grant(1, 2, false)
+	l.Take()
+	if l.Ask(false) {
+		t.Error("a credit is no answer")
+	}
+	_ = l.Grant(1, 2, true)
+	if !l.Ask(false) {
+		t.Error("after the answer, and a credit, the next request may go")
+	}
 }

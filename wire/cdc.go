@@ -36,6 +36,7 @@ const (
 	CDCDone
 	CDCClosed
 	CDCHeartbeat
+	CDCAnswer
 )
 
 // CDCSize is the size of a CDC in bytes.

@@ -40,7 +40,7 @@ func (c CDC) plain() bool {
 	switch c.Kind {
 	case CDCData:
 		rest.Frame, rest.Slot, rest.HeadLen, rest.DataLen = 0, 0, 0, 0
-	case CDCCredit:
+	case CDCCredit, CDCAnswer:
 		rest.Grant = 0
 	case CDCDone:
 		rest.Frame = 0

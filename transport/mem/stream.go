@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
-
-// askAgain: a blocked sender repeats its request after so long.
-const askAgain = time.Second
 
 // packet is one CDC under way, with what a data CDC announces.
 type packet struct {
@@ -96,35 +92,27 @@ func (s *stream) usable(ctx context.Context) error {
 	return nil
 }
 
-// receive waits for a packet, d at most (0: for ever). ok is false when d passed.
-func (s *stream) receive(ctx context.Context, from chan packet, d time.Duration) (p packet, ok bool, err error) {
-	var late <-chan time.Time
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		late = t.C
-	}
+// receive waits for a packet.
+func (s *stream) receive(ctx context.Context, from chan packet) (packet, error) {
 	select { // what was sent before the peer closed still counts
-	case p = <-from:
-		return p, true, nil
+	case p := <-from:
+		return p, nil
 	default:
 	}
 	select {
-	case p = <-from:
-		return p, true, nil
+	case p := <-from:
+		return p, nil
 	case <-s.mine():
-		return p, false, transport.ErrClosed
+		return packet{}, transport.ErrClosed
 	case <-s.theirs():
 		select {
-		case p = <-from:
-			return p, true, nil
+		case p := <-from:
+			return p, nil
 		default:
-			return p, false, transport.ErrPeerGone
+			return packet{}, transport.ErrPeerGone
 		}
 	case <-ctx.Done():
-		return p, false, context.Cause(ctx)
-	case <-late:
-		return p, false, nil
+		return packet{}, context.Cause(ctx)
 	}
 }
 
@@ -204,21 +192,17 @@ func (s *sendStream) wait(ctx context.Context, ready func(*transport.SendLedger)
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	again := false
 	for !ready(s.ledger) {
-		if s.ledger.Ask(again) {
+		if s.ledger.Ask(false) {
 			if err := s.transmit(ctx, s.link.down, packet{cdc: wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}}); err != nil {
 				return err
 			}
 		}
-		p, ok, err := s.receive(ctx, s.link.up, askAgain)
+		p, err := s.receive(ctx, s.link.up)
 		if err != nil {
 			return err
 		}
-		if again = !ok; again {
-			continue
-		}
-		if err := s.ledger.Grant(p.cdc.Epoch, p.cdc.Grant); err != nil {
+		if err := s.ledger.Grant(p.cdc.Epoch, p.cdc.Grant, p.cdc.Kind == wire.CDCAnswer); err != nil {
 			return err
 		}
 	}
@@ -291,7 +275,7 @@ func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 		if err := s.usable(ctx); err != nil {
 			return nil, s.fail("recv", err)
 		}
-		p, _, err := s.receive(ctx, s.link.down, 0)
+		p, err := s.receive(ctx, s.link.down)
 		if err != nil {
 			return nil, s.fail("recv", err)
 		}
@@ -312,7 +296,7 @@ func (s *recvStream) take(p packet) (*transport.Slot, error) {
 	switch p.cdc.Kind {
 	case wire.CDCRequest:
 		if s.ledger.Request(p.cdc.Epoch) {
-			s.tell()
+			s.tell(wire.CDCAnswer)
 		}
 	case wire.CDCDone:
 		s.eof = true
@@ -328,7 +312,7 @@ func (s *recvStream) take(p packet) (*transport.Slot, error) {
 		copy(slot.Head(), p.head)
 		copy(slot.Data(), p.data)
 		return slot, nil
-	case wire.CDCCredit, wire.CDCClosed, wire.CDCHeartbeat:
+	case wire.CDCCredit, wire.CDCAnswer, wire.CDCClosed, wire.CDCHeartbeat:
 		return nil, fmt.Errorf("cdc of kind %d from the sender: %w", p.cdc.Kind, transport.ErrProtocol)
 	}
 	return nil, nil
@@ -336,8 +320,8 @@ func (s *recvStream) take(p packet) (*transport.Slot, error) {
 
 // tell sends the grant. mu is held. There is room for every grant that can be
 // unread: see spare.
-func (s *recvStream) tell() {
-	p := packet{cdc: wire.CDC{Kind: wire.CDCCredit, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}}
+func (s *recvStream) tell(kind wire.CDCKind) {
+	p := packet{cdc: wire.CDC{Kind: kind, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}}
 	s.ledger.Told()
 	select {
 	case s.link.up <- p:
@@ -362,7 +346,7 @@ func (s *recvStream) Release(slot *transport.Slot) error {
 		return s.wrap("release", err)
 	}
 	if tell {
-		s.tell()
+		s.tell(wire.CDCCredit)
 	}
 	return nil
 }

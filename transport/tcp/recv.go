@@ -65,7 +65,7 @@ func (s *recvStream) next() (*transport.Slot, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.ledger.Request(c.Epoch) {
-			return nil, s.tell()
+			return nil, s.tell(wire.CDCAnswer)
 		}
 		return nil, nil
 	case wire.CDCDone:
@@ -110,7 +110,7 @@ func (s *recvStream) Release(slot *transport.Slot) error {
 	}
 	tell, err := s.ledger.Release(slot.Index)
 	if err == nil && tell {
-		err = s.tell()
+		err = s.tell(wire.CDCCredit)
 	}
 	if err != nil {
 		if isGone(err) {
@@ -122,8 +122,8 @@ func (s *recvStream) Release(slot *transport.Slot) error {
 }
 
 // tell sends the grant. mu is held: grants leave in order.
-func (s *recvStream) tell() error {
-	c := wire.CDC{Kind: wire.CDCCredit, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}
+func (s *recvStream) tell(kind wire.CDCKind) error {
+	c := wire.CDC{Kind: kind, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}
 	s.ledger.Told()
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.bound)); err != nil {
 		return err

@@ -2,10 +2,8 @@ package tcp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"scp_rdma/transport"
@@ -53,14 +51,11 @@ func (s *sendStream) wait(ctx context.Context, op string, ready func(*transport.
 	}
 	stop := s.watch(ctx)
 	defer stop()
-	again := false
 	for !s.check(ready) {
-		if err := s.ask(again); err != nil {
+		if err := s.ask(); err != nil {
 			return s.fail(ctx, op, err)
 		}
-		err := s.readCredit(ctx)
-		again = errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed()
-		if err != nil && !again {
+		if err := s.readCredit(); err != nil {
 			return s.fail(ctx, op, err)
 		}
 	}
@@ -76,16 +71,11 @@ func (s *sendStream) check(ready func(*transport.SendLedger) bool) bool {
 	return ready(s.ledger)
 }
 
-func (s *stream) isClosed() bool {
+// ask tells the receiver that the writer is blocked. TCP loses nothing, so it
+// never needs to be said again.
+func (s *sendStream) ask() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-// ask tells the receiver that the writer is blocked.
-func (s *sendStream) ask(again bool) error {
-	s.mu.Lock()
-	ok := s.ledger.Ask(again)
+	ok := s.ledger.Ask(false)
 	s.mu.Unlock()
 	if !ok {
 		return nil
@@ -99,22 +89,16 @@ func (s *sendStream) small(c wire.CDC) error {
 }
 
 // readCredit reads one CDC of the receiver.
-func (s *sendStream) readCredit(ctx context.Context) error {
-	if err := s.conn.SetReadDeadline(time.Now().Add(askAgain)); err != nil {
-		return err
-	}
-	if ctx.Err() != nil { // its end may have set a deadline just before ours
-		return context.Cause(ctx)
-	}
+func (s *sendStream) readCredit() error {
 	c, err := s.readCDC()
 	if err != nil {
 		return err
 	}
 	switch c.Kind {
-	case wire.CDCCredit:
+	case wire.CDCCredit, wire.CDCAnswer:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.ledger.Grant(c.Epoch, c.Grant)
+		return s.ledger.Grant(c.Epoch, c.Grant, c.Kind == wire.CDCAnswer)
 	case wire.CDCHeartbeat:
 		return nil
 	case wire.CDCClosed:

@@ -16,9 +16,6 @@ import (
 )
 
 const (
-	// askAgain: a blocked sender repeats its request after so long. TCP loses
-	// nothing, so this only heals a receiver that swallowed one.
-	askAgain = time.Second
 	// closeWait bounds the wait for the peer at a clean close.
 	closeWait = 3 * time.Second
 	// readAhead: bytes read together with a CDC. It makes small frames cost one
@@ -153,7 +150,7 @@ func (s *stream) watch(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(past) })
 }
 
-// readCDC reads the next CDC. A deadline that passes between two CDCs loses nothing.
+// readCDC reads the next CDC.
 func (s *stream) readCDC() (wire.CDC, error) {
 	if s.w-s.r < wire.CDCSize {
 		s.w = copy(s.buf[:], s.buf[s.r:s.w])
