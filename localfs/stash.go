@@ -28,10 +28,14 @@ func (s *Sink) keep(p *Put, link func(stash int, name string) error) {
 	if st == nil {
 		return
 	}
-	name := groupName(p)
-	if link(st.fd, name) == unix.EEXIST {
-		s.drop(p)
-		_ = link(st.fd, name)
+	if link(st.fd, groupName(p)) != unix.EEXIST {
+		return
+	}
+	// The group's file was sent again. On another device it can't be kept, and
+	// the one before stays.
+	hidden, err := s.makeHidden(func(hidden string) error { return link(st.fd, hidden) })
+	if err == nil {
+		_ = renameat(st.fd, hidden, st.fd, groupName(p))
 	}
 }
 
