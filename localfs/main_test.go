@@ -17,29 +17,32 @@ const nobody = 65534
 
 // TestMain fails the package if a test left a descriptor open.
 func TestMain(m *testing.M) {
-	before := openFDs()
+	before := openFiles()
 	code := m.Run()
-	if after := openFDs(); code == 0 && after > before {
-		fmt.Fprintf(os.Stderr, "descriptors: %d before the tests, %d after\n", before, after)
+	if after := openFiles(); code == 0 && len(after) > len(before) {
+		fmt.Fprintf(os.Stderr, "open before the tests: %q\nafter: %q\n", before, after)
 		code = 99
 	}
 	os.Exit(code)
 }
 
-func openFDs() int {
+// openFiles says what this process has open, but for what is not of this
+// package: epoll and eventfd are the runtime's, pipes and /dev/null go-fuse's.
+func openFiles() []string {
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return 0
+		return nil
 	}
-	n := 0
+	var open []string
 	for _, fd := range list {
-		// Epoll and eventfd are the runtime's, pipes go-fuse's; this package has files only.
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "/") {
-			n++
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "/") && to != os.DevNull {
+			open = append(open, to)
 		}
 	}
-	return n
+	return open
 }
+
+func openFDs() int { return len(openFiles()) }
 
 func root() bool { return os.Geteuid() == 0 }
 
