@@ -10,7 +10,7 @@ import (
 
 // sizes of a file that is sent in one piece, in a bundle with others, and of
 // one that is sent in many.
-func changingSizes() []int { return []int{10_000, 20 << 20} }
+func changingSizes() []int { return []int{10_000, 5 << 20} }
 
 // changed is one way in which a file changes while it is read.
 type changed struct {

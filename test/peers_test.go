@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -89,7 +88,12 @@ func TestAPeerThatIsNotOursIsNamed(t *testing.T) {
 		do   func(net.Conn)
 		says []string
 	}{
-		"an ssh server":            {greet("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), []string{"ssh"}},
+		"an ssh server": {greet("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), []string{"ssh"}},
+		"a web server": {func(c net.Conn) {
+			_, _ = io.ReadFull(c, make([]byte, 8))
+			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			_ = c.Close()
+		}, []string{"http"}},
 		"a mail server":            {greet("220 mail.example.org ESMTP\r\n"), nil},
 		"bytes without sense":      {greet("\x1b]0;owned\x07\x00\xff\xfe\xfd\x00\x00"), nil},
 		"a peer that hangs up":     {func(c net.Conn) { _ = c.Close() }, nil},
@@ -109,20 +113,6 @@ func TestAPeerThatIsNotOursIsNamed(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAWebServerIsNamed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	srv := &http.Server{Handler: http.NotFoundHandler()} //nolint:gosec // a test's server on loopback
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = srv.Serve(l) })
-	t.Cleanup(func() { _ = srv.Close(); wg.Wait() })
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	must(t, err)
-	r := sendTo(t, "127.0.0.1", port)
-	r.wants(t, 1)
-	r.says(t, "127.0.0.1:"+port, "http")
 }
 
 func TestTheServerServesOnWhateverStrangersSay(t *testing.T) {
