@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
+
+	"scp_rdma/transport"
 )
 
 // crew is the goroutines of one session: all are waited for, the first error
@@ -85,4 +88,20 @@ func (p *pool) stop() error {
 		return fmt.Errorf("worker pool: %w", err)
 	}
 	return nil
+}
+
+// because waits a moment for the reason why a stream's peer is gone, which it
+// says on control: that is what a person wants to read.
+func because(ctx context.Context, err error) error {
+	if !errors.Is(err, transport.ErrPeerGone) {
+		return err
+	}
+	t := time.NewTimer(reasonWait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return err
+	}
 }

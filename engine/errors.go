@@ -47,7 +47,7 @@ func byeFor(err error) *wire.Bye {
 		b.Code = wire.ByeNoTransport
 	case errors.Is(err, ErrVerify):
 		b.Code = wire.ByeVerify
-	case errors.Is(err, ErrProtocol), errors.Is(err, transport.ErrProtocol):
+	case errors.Is(err, ErrProtocol), errors.Is(err, transport.ErrProtocol), errors.Is(err, wire.ErrMalformed):
 		b.Code = wire.ByeProtocol
 	case errors.Is(err, control.ErrVersion):
 		b.Code = wire.ByeVersion

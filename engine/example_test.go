@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"scp_rdma/control"
 	"scp_rdma/engine"
@@ -27,7 +28,7 @@ func Example() {
 	served := make(chan error)
 	go func() {
 		newSink := func(o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil }
-		served <- engine.Serve(ctx, engine.ServeConfig{Listener: ln, Transports: tr, NewSink: newSink})
+		served <- engine.Serve(ctx, engine.ServeConfig{Listener: ln, Transports: tr, NewSink: newSink, Grace: time.Minute})
 	}()
 
 	src, err := localfs.OpenSource([]string{from + "/greeting"}, localfs.SourceOptions{})

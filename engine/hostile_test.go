@@ -114,6 +114,7 @@ func (r *rogue) refused(code uint16) {
 			break
 		}
 	}
+	r.conn.Abort() // the server lingers for its last words to be read
 	if s := waitOn(r.t, r.k.sessions); s.err == nil {
 		r.t.Error("the server saw nothing wrong")
 	}

@@ -134,7 +134,10 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	if err != nil && ctx.Err() != nil {
 		return nil // ended with its session, or replaced by a newer epoch
 	}
-	return err
+	if err != nil {
+		return because(in.crew.ctx, err)
+	}
+	return nil
 }
 
 func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) (transport.RecvStream, error) {

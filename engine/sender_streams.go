@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -56,20 +55,9 @@ func (s *sender) work(ctx context.Context, id uint32, l lane, count *railCount) 
 		err = closeErr
 	}
 	if err != nil {
-		return s.because(ctx, err)
+		return because(ctx, err)
 	}
 	return nil
-}
-
-// because waits a moment for the reason of a broken stream, which the peer
-// says on control: that is what the user wants to read.
-func (s *sender) because(ctx context.Context, err error) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(reasonWait):
-		return err
-	}
 }
 
 // openStream joins one stream with the peer: the lane's ways one after the

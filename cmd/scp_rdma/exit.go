@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"scp_rdma/engine"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+// Exit codes. README.md has the same table; a test compares them.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitPartial     = 3
+	exitNoTransport = 4
+	exitVerify      = 5
+	exitAuth        = 6
+)
+
+// exitCode is one row of the table: a code, what it means, and which errors it stands for.
+type exitCode struct {
+	code    int
+	meaning string
+	is      func(err error) bool
+}
+
+// exitCodes is the one table of exit codes, by rank: the highest that applies wins.
+func exitCodes() []exitCode {
+	is := func(targets ...error) func(error) bool {
+		return func(err error) bool {
+			for _, t := range targets {
+				if errors.Is(err, t) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	said := func(code uint16, also func(error) bool) func(error) bool {
+		return func(err error) bool {
+			var remote *engine.RemoteError
+			return errors.As(err, &remote) && remote.Code == code || also(err)
+		}
+	}
+	never := func(error) bool { return false }
+	signalled := func(s syscall.Signal) func(error) bool {
+		return func(err error) bool {
+			var sig signalError
+			return errors.As(err, &sig) && sig.Signal == s
+		}
+	}
+	return []exitCode{
+		{exitDone, "done", never},
+		{exitError, "error", never}, // what no other row claims
+		{exitUsage, "usage", said(wire.ByeUsage, is(errUsage, localfs.ErrUsage))},
+		{exitPartial, "some files could not be copied (all others were)", is(errPartial)},
+		{exitNoTransport, "no usable transport", said(wire.ByeNoTransport, is(transport.ErrUnavailable))},
+		{exitVerify, "verification failed", said(wire.ByeVerify, is(engine.ErrVerify))},
+		{exitAuth, "not authorised", said(wire.ByeAuth, is(transport.ErrProof))},
+		{128 + int(syscall.SIGINT), "interrupted (SIGINT)", signalled(syscall.SIGINT)},
+		{128 + int(syscall.SIGTERM), "interrupted (SIGTERM)", signalled(syscall.SIGTERM)},
+	}
+}
+
+// exitFor is the code for an error; 0 for none.
+func exitFor(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code := exitError
+	for _, c := range exitCodes() {
+		if c.is(err) {
+			code = c.code
+		}
+	}
+	return code
+}
+
+// exitTable is the table as --help shows it.
+func exitTable() string {
+	var b strings.Builder
+	for _, c := range exitCodes() {
+		fmt.Fprintf(&b, "  %3d  %s\n", c.code, c.meaning)
+	}
+	return b.String()
+}
+
+// errUsage: the command line makes no sense.
+var errUsage = errors.New("usage")
+
+// errPartial: the transfer is done, but not every file could be copied. It has
+// been told file by file.
+var errPartial = errors.New("some files could not be copied")
+
+// usageError is a mistake in the command line, told as it is.
+type usageError struct{ text string }
+
+// Error implements error.
+func (e usageError) Error() string { return e.text }
+
+// Is makes it an errUsage.
+func (e usageError) Is(target error) bool { return target == errUsage }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+
+// signalError ends a run that was interrupted.
+type signalError struct{ Signal syscall.Signal }
+
+// Error implements error.
+func (e signalError) Error() string { return "interrupted by " + e.Signal.String() }
