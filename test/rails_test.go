@@ -79,7 +79,7 @@ func (h host) sent(t *testing.T, name string) int64 {
 }
 
 func TestTwoRailsCarryOneTransferTogether(t *testing.T) {
-	for name, rails := range map[string]string{"named by address": "10.77.1.1,10.77.2.1", "named by interface": "rail1,rail2"} {
+	for name, rails := range map[string]string{"named by address": "10.77.2.1,10.77.1.1", "named by interface": "rail1,rail2"} {
 		t.Run(name, func(t *testing.T) {
 			a, b := newHost(t), newHost(t)
 			cable(t, a, b, "rail1", 1)
