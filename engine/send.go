@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,7 +24,21 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
 	}
-	return s.report(), err
+	return s.report(), withPeer(cfg.Addr, err)
+}
+
+// withPeer puts the server's name to errors that are about it.
+func withPeer(addr string, err error) error {
+	var remote *RemoteError
+	for _, about := range []error{ErrPeerLost, transport.ErrPeerGone, control.ErrSilent} {
+		if errors.Is(err, about) {
+			return fmt.Errorf("%s: %w", addr, err)
+		}
+	}
+	if errors.As(err, &remote) {
+		return fmt.Errorf("%s: %w", addr, err)
+	}
+	return err
 }
 
 // session runs the control connection from dial to Bye.
@@ -69,7 +84,7 @@ func (s *sender) greet(ctx context.Context) error {
 	defer cancel()
 	peer, err := next[*wire.Hello](hctx, s.conn)
 	if err != nil {
-		return fmt.Errorf("greeting %s: %w", s.cfg.Addr, err)
+		return fmt.Errorf("greeting: %w", err)
 	}
 	if len(peer.Session) != len(s.id) || len(peer.Key) == 0 {
 		return fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Addr, ErrProtocol)
