@@ -1,0 +1,87 @@
+package tcp
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/transporttest"
+	"scp_rdma/wire"
+)
+
+// world is a client and a server that share a port as control would share it:
+// the listener reads the preamble and hands the connection over.
+func world(t *testing.T, tune func(*Config)) transporttest.World {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := ln.Addr().(*net.TCPAddr).AddrPort()
+	client, server := Config{Peer: at}, Config{Port: at.Port(), Bind: at.Addr()}
+	tune(&client)
+	tune(&server)
+	responder := New(server)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			b := make([]byte, wire.PreambleSize)
+			if _, err := io.ReadFull(c, b); err != nil {
+				_ = c.Close()
+				continue
+			}
+			responder.HandleData(c)
+		}
+	})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		wg.Wait()
+	})
+	return transporttest.World{Initiator: New(client), Responder: responder, Control: transport.Path{Remote: at, Local: at}}
+}
+
+func TestConformance(t *testing.T) {
+	for name, tune := range map[string]func(*Config){
+		"with the kernel's buffers":      func(*Config) {},
+		"with send buffers smaller than a frame": func(c *Config) { c.SendBuffer = 16 << 10 },
+		"with a rail named by device": func(c *Config) {
+			if c.Peer.IsValid() {
+				c.Rails = []string{"lo"}
+			}
+		},
+		"with a rail named by address": func(c *Config) {
+			if c.Peer.IsValid() {
+				c.Rails = []string{"127.0.0.1"}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			transporttest.Run(t, transporttest.Config{
+				World: func(t *testing.T) transporttest.World { return world(t, tune) },
+				Kill:  kill,
+			})
+		})
+	}
+}
+
+// kill ends a stream as the kernel does for a killed process: the socket is
+// closed, with a reset if input was unread, and nothing is said.
+func kill(st transport.Stream) {
+	switch st := st.(type) {
+	case *sendStream:
+		_ = st.conn.Close()
+	case *recvStream:
+		_ = st.conn.Close()
+	default:
+		panic(fmt.Sprintf("a stream of type %T", st))
+	}
+}
