@@ -28,7 +28,8 @@ type CDCKind uint8
 
 // The kinds of CDC. Data: slot k of epoch e holds a frame. Credit: granted up
 // to c. Request: the writer is blocked. Done: no more frames. Closed: the
-// receiver has released all. Heartbeat: this side lives.
+// receiver has released all. Heartbeat: this side lives. Answer: a credit that
+// answers a request, even if the count is the one granted before.
 const (
 	CDCData CDCKind = iota + 1
 	CDCCredit

@@ -11,12 +11,12 @@ import (
 const (
 	// HeaderSize is the size of the header of a control message: u32 body length, u8 type.
 	HeaderSize = 5
-	// MaxMessage bounds a body: 1024 entries with a name of 255 and a few
-	// hundred bytes of other fields fit; one entry with 64 KiB of xattrs too.
+	// MaxMessage bounds a body. The largest entry (64 KiB of xattrs, a link text,
+	// a name) fits many times; a batch beyond it goes out as several messages.
 	MaxMessage = 1 << 20
-	// maxEarly bounds what an unproved peer may send: Hello and Bye. 64 rails
-	// with 1 KiB of description each need no more.
-	maxEarly = 128 << 10
+	// maxEarly bounds the bodies that an unproved peer may send: Hello and Bye.
+	// 64 rails with sixteen addresses each are a third of it.
+	maxEarly = 64 << 10
 )
 
 // modes are the CBOR encoder and decoder. Made once, never changed.
@@ -42,22 +42,46 @@ var theModes = sync.OnceValues(func() (modes, error) {
 	return modes{enc: enc, dec: dec}, err
 })
 
-// AppendMessage appends a message with its header.
+// AppendMessage appends a message with its header. It checks every bound that
+// ParseMessage checks, so that a message the peer must refuse fails here. A
+// batch of entries, answers, results or ids that is too long for one message is
+// appended as several, in order. On error b comes back as it was.
 func AppendMessage(b []byte, m Message) ([]byte, error) {
+	if fits(m) {
+		body, err := encode(m)
+		if err != nil {
+			return b, fmt.Errorf("encode message %d: %w", m.Type(), err)
+		}
+		if len(body) <= maxBody(m.Type()) {
+			b = binary.LittleEndian.AppendUint32(b, uint32(len(body)))
+			b = append(b, byte(m.Type()))
+			return append(b, body...), nil
+		}
+	}
+	head, tail, ok := halve(m)
+	if !ok {
+		return b, fmt.Errorf("encode message %d: more than %d bytes: %w", m.Type(), maxBody(m.Type()), ErrMalformed)
+	}
+	out, err := AppendMessage(b, head)
+	if err != nil {
+		return b, err
+	}
+	if out, err = AppendMessage(out, tail); err != nil {
+		return b, err
+	}
+	return out, nil
+}
+
+// encode checks a message and writes its body.
+func encode(m Message) ([]byte, error) {
+	if err := validate(m); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
 	md, err := theModes()
 	if err != nil {
-		return b, fmt.Errorf("encode message %d: %w", m.Type(), err)
+		return nil, err
 	}
-	body, err := md.enc.Marshal(m)
-	if err != nil {
-		return b, fmt.Errorf("encode message %d: %w", m.Type(), err)
-	}
-	if len(body) > maxBody(m.Type()) {
-		return b, fmt.Errorf("encode message %d: %d bytes, at most %d: %w", m.Type(), len(body), maxBody(m.Type()), ErrMalformed)
-	}
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(body)))
-	b = append(b, byte(m.Type()))
-	return append(b, body...), nil
+	return md.enc.Marshal(m)
 }
 
 // ParseHeader reads the header of a control message: its type and the length of its body.
@@ -97,39 +121,4 @@ func ParseMessage(t Type, body []byte) (Message, error) {
 		return nil, fmt.Errorf("message %d: %w: %w", t, ErrMalformed, err)
 	}
 	return m, nil
-}
-
-// empty makes the message of a type; nil if there is none.
-func empty(t Type) Message {
-	switch t {
-	case TypeHello:
-		return &Hello{}
-	case TypeBye:
-		return &Bye{}
-	case TypePing:
-		return &Ping{}
-	case TypePong:
-		return &Pong{}
-	case TypeOpen:
-		return &Open{}
-	case TypeOpened:
-		return &Opened{}
-	case TypeStreamOpen:
-		return &StreamOpen{}
-	case TypeStreamReady:
-		return &StreamReady{}
-	case TypeEntries:
-		return &Entries{}
-	case TypeAnswers:
-		return &Answers{}
-	case TypeResults:
-		return &Results{}
-	case TypeAbort:
-		return &Abort{}
-	case TypeDone:
-		return &Done{}
-	case TypeSummary:
-		return &Summary{}
-	}
-	return nil
 }

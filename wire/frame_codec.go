@@ -93,6 +93,18 @@ func (h *FrameHead) checkSum(b []byte) error {
 	return fmt.Errorf("frame protection %d: %w", h.Protection, ErrMalformed)
 }
 
+// maxOffset is where the range of a chunk may end: no file is longer, and a hole
+// at the end of the longest may reach one byte beyond it.
+const maxOffset = 1 << 63
+
+// span is the length of the chunk's range, bytes.
+func (c *Chunk) span() uint64 {
+	if c.Flags&ChunkHole != 0 {
+		return uint64(c.Length) * HoleUnit
+	}
+	return uint64(c.Length)
+}
+
 func (h *FrameHead) parseChunks(b []byte) error {
 	le := binary.LittleEndian
 	var total uint64
@@ -105,6 +117,9 @@ func (h *FrameHead) parseChunks(b []byte) error {
 			total += uint64(c.Length)
 		case c.Length == 0:
 			return fmt.Errorf("hole of no length: %w", ErrMalformed)
+		}
+		if c.Offset > maxOffset || c.span() > maxOffset-c.Offset {
+			return fmt.Errorf("chunk of %d bytes at %d: %w", c.span(), c.Offset, ErrMalformed)
 		}
 		h.Chunks = append(h.Chunks, c)
 	}

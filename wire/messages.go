@@ -175,10 +175,11 @@ const (
 	GroupLast   uint8 = 1 << 1
 )
 
-// Xattr is one extended attribute.
+// Xattr is one extended attribute. Its name may be any bytes but NUL (xattr(7)),
+// 1..255 of them, so it travels as bytes and not as text.
 type Xattr struct {
-	Name  string `cbor:"1,keyasint"`
-	Value []byte `cbor:"2,keyasint,omitempty"`
+	Name  string
+	Value []byte
 }
 
 // Entries is a batch, in order.

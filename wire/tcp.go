@@ -39,8 +39,12 @@ func ParseJoin(b []byte) (Join, error) {
 	return j, nil
 }
 
-// MaxTCPAddrs bounds the addresses in an offer and the prefixes of a rail.
-const MaxTCPAddrs = 16
+// Bounds of what TCP puts into offers and rails: both stay well under the 1024
+// bytes that the seam gives them.
+const (
+	MaxTCPAddrs    = 32 // addresses in an offer
+	MaxTCPPrefixes = 16 // prefixes of a rail
+)
 
 // TCPOffer is what a TCP endpoint offers: a nonce for the proofs and where it
 // can be dialled. Layout: nonce, u8 count, per address u8 length (4, 16), bytes, port u16.
@@ -92,12 +96,12 @@ func ParseTCPOffer(b []byte) (TCPOffer, error) {
 // TCPRail is what a TCP rail tells of itself: the addresses of its interface
 // with their prefixes. Layout: u8 count, per prefix u8 length, bytes, bits u8.
 type TCPRail struct {
-	Prefixes []netip.Prefix // at most MaxTCPAddrs; no zones
+	Prefixes []netip.Prefix // at most MaxTCPPrefixes; no zones
 }
 
 // Append appends the rail's description.
 func (r *TCPRail) Append(b []byte) []byte {
-	list := r.Prefixes[:min(len(r.Prefixes), MaxTCPAddrs)]
+	list := r.Prefixes[:min(len(r.Prefixes), MaxTCPPrefixes)]
 	b = append(b, byte(len(list)))
 	for _, p := range list {
 		b = appendAddr(b, p.Addr())
@@ -109,7 +113,7 @@ func (r *TCPRail) Append(b []byte) []byte {
 // ParseTCPRail reads a rail's description.
 func ParseTCPRail(b []byte) (TCPRail, error) {
 	var r TCPRail
-	if len(b) < 1 || b[0] > MaxTCPAddrs {
+	if len(b) < 1 || b[0] > MaxTCPPrefixes {
 		return r, fmt.Errorf("tcp rail %x: %w", b[:min(len(b), 1)], ErrMalformed)
 	}
 	n, b := int(b[0]), b[1:]

@@ -4,21 +4,26 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
 )
 
-// Bounds on what a message may hold. A parser refuses more.
+// Bounds on what a message may hold: a peer can't make this side keep more.
 const (
-	maxList     = 1024     // entries, answers, results, ... in one batch
-	maxSets     = 16       // transports in a Hello
-	maxRails    = 64       // rails of one transport
+	maxList     = 1024     // entries, answers, results, ... in one batch; also the decoder's bound on any list
+	maxSets     = 64       // transports in a Hello
+	maxRails    = 64       // rails of one transport; no host has more ports
 	maxRailInfo = 1024     // bytes, transport.MaxRailInfo
 	maxOffer    = 1024     // bytes, transport.MaxOffer
-	maxWord     = 128      // a name of a rail, transport, user, feature
-	maxText     = 4096     // a text for people
+	maxWord     = 128      // bytes of a name of a rail, transport, user, feature
+	maxWords    = 128      // features, grants
+	maxText     = 4096     // bytes of a text for people; it may quote a path
 	maxPath     = 4096     // PATH_MAX of Linux
 	maxName     = 255      // NAME_MAX
-	maxXattrs   = 64 << 10 // bytes of all xattrs of an entry, XATTR_SIZE_MAX of one
-	maxXattr    = 128      // xattrs of an entry
+	maxXattrs   = 64 << 10 // bytes of all xattrs of an entry; the kernel's bound on one (XATTR_SIZE_MAX)
+	maxProblems = 100      // the summary tells of so many
+	maxBootID   = 64       // bytes; 36 on Linux
 )
 
 // check is one rule of a message: what is wrong if bad.
@@ -36,27 +41,42 @@ func first(checks ...check) error {
 	return nil
 }
 
+// word says whether s is a short text.
+func word(s string) bool { return len(s) <= maxWord && utf8.ValidString(s) }
+
+// text says whether s is a text for people.
+func text(s string) bool { return len(s) <= maxText && utf8.ValidString(s) }
+
+// all says whether each of at most n texts is ok.
+func all(list []string, n int, ok func(string) bool) bool {
+	return len(list) <= n && !slices.ContainsFunc(list, func(s string) bool { return !ok(s) })
+}
+
 // validate checks every field of a message against its bounds.
 func validate(m Message) error {
 	switch m := m.(type) {
 	case *Hello:
 		return m.validate()
 	case *Bye:
-		return first(check{len(m.Text) > maxText, "text too long"})
+		return first(check{!text(m.Text), "text too long or not UTF-8"})
 	case *Open:
 		return first(
 			check{len(m.Path) > maxPath || bytes.IndexByte(m.Path, 0) >= 0, "path too long or with a NUL"},
-			check{len(m.BootID) > 64, "boot id too long"},
+			check{len(m.BootID) > maxBootID, "boot id too long"},
+			check{len(m.Dirs) > maxList, "too many source directories"},
 		)
 	case *Opened:
-		return first(check{len(m.Target) > 2*maxPath, "target too long"}, check{len(m.Grants) > maxWord, "too many grants"})
+		return first(
+			check{len(m.Target) > 2*maxPath, "target too long"},
+			check{!all(m.Grants, maxWords, word), "too many or too long grants"},
+		)
 	case *StreamOpen:
 		return first(
-			check{len(m.Transport) > maxWord || len(m.Local) > maxWord || len(m.Peer) > maxWord, "name too long"},
+			check{!word(m.Transport) || !word(m.Local) || !word(m.Peer), "name too long or not UTF-8"},
 			check{len(m.Offer) > maxOffer, "offer too long"},
 		)
 	case *StreamReady:
-		return first(check{len(m.Offer) > maxOffer, "offer too long"}, check{len(m.Error) > maxText, "text too long"})
+		return first(check{len(m.Offer) > maxOffer, "offer too long"}, check{!text(m.Error), "text too long or not UTF-8"})
 	case *Entries:
 		return m.validate()
 	case *Answers:
@@ -64,11 +84,7 @@ func validate(m Message) error {
 	case *Results:
 		return m.validate()
 	case *Summary:
-		for _, p := range m.Problems {
-			if len(p) > maxText {
-				return errors.New("text too long")
-			}
-		}
+		return first(check{!all(m.Problems, maxProblems, text), "too many or too long problems"})
 	}
 	return nil
 }
@@ -77,54 +93,81 @@ func (m *Hello) validate() error {
 	err := first(
 		check{len(m.Session) != 0 && len(m.Session) != 16, "session id is not 16 bytes"},
 		check{len(m.Key) != 0 && len(m.Key) != 32, "key is not 32 bytes"},
-		check{len(m.Software) > maxWord || len(m.Features) > maxWord, "too long"},
+		check{!word(m.Software), "name of the software too long or not UTF-8"},
+		check{!all(m.Features, maxWords, word), "too many or too long features"},
 		check{len(m.Rails) > maxSets, "too many transports"},
 	)
-	for _, set := range m.Rails {
-		err = errors.Join(err, first(
-			check{len(set.Transport) > maxWord, "name of a transport too long"},
-			check{len(set.Rails) > maxRails, "too many rails"},
-		))
-		for _, r := range set.Rails {
-			err = errors.Join(err, first(check{len(r.Name) > maxWord || len(r.Info) > maxRailInfo, "rail too long"}))
-		}
+	for i := 0; err == nil && i < len(m.Rails); i++ {
+		err = m.Rails[i].validate()
+	}
+	return err
+}
+
+func (s *RailSet) validate() error {
+	err := first(
+		check{!word(s.Transport), "name of a transport too long or not UTF-8"},
+		check{len(s.Rails) > maxRails, "too many rails"},
+	)
+	for i := 0; err == nil && i < len(s.Rails); i++ {
+		r := &s.Rails[i]
+		err = first(check{!word(r.Name), "name of a rail too long or not UTF-8"}, check{len(r.Info) > maxRailInfo, "rail too long"})
 	}
 	return err
 }
 
 func (m *Entries) validate() error {
 	for i := range m.List {
-		if err := m.List[i].validate(); err != nil {
+		if err := m.List[i].Validate(); err != nil {
 			return fmt.Errorf("entry %d: %w", m.List[i].ID, err)
 		}
 	}
 	return nil
 }
 
-func (e *Entry) validate() error {
+// Validate checks an entry's fields against their bounds and its kind. Who
+// announces entries may ask first, so that an odd one fails and not the session.
+func (e *Entry) Validate() error {
 	if e.Kind == KindDirEnd {
 		rest := Entry{ID: e.ID, Kind: e.Kind}
-		return first(check{!e.equalPlain(&rest), "the end of a directory has more than its id"})
+		return first(check{e.ID == 0 || !e.equalPlain(&rest), "the end of a directory has an id and nothing else"})
 	}
-	xattrs := 0
-	for _, x := range e.Xattrs {
-		xattrs += len(x.Name) + len(x.Value)
+	if err := e.validateKind(); err != nil {
+		return err
 	}
 	return first(
-		check{e.Kind < KindFile || e.Kind > KindSymlink, "unknown kind"},
 		check{e.ID == 0, "entry without id"},
+		check{e.Parent == e.ID, "its own parent"},
 		check{!ValidName(e.Name), "name is not one path component"},
-		check{e.Size < 0 || e.Size != 0 && e.Kind != KindFile, "size does not fit"},
 		check{e.Mode > 0o7777, "mode does not fit"},
 		check{e.MtimeNsec > 999_999_999, "nanoseconds do not fit"},
+		check{e.GroupPos > GroupMember|GroupLast || e.GroupPos != 0 && e.Group == 0, "place in a group does not fit"},
+		check{!word(e.User) || !word(e.GroupName), "name of an owner too long or not UTF-8"},
+		check{!e.validXattrs(), "xattrs too many, too large or without a good name"},
+	)
+}
+
+// validateKind checks the fields that only some kinds have.
+func (e *Entry) validateKind() error {
+	return first(
+		check{e.Kind < KindFile || e.Kind > KindSymlink, "unknown kind"},
+		check{e.Size < 0 || e.Size != 0 && e.Kind != KindFile, "size does not fit"},
 		check{(e.Kind == KindSymlink) != (len(e.Link) > 0), "link text does not fit the kind"},
 		check{len(e.Link) >= maxPath || bytes.IndexByte(e.Link, 0) >= 0, "link text too long or with a NUL"},
 		check{e.Kind != KindFile && (e.Group != 0 || e.Replaces != 0), "only files have groups and second tries"},
-		check{e.GroupPos > GroupMember|GroupLast || e.GroupPos != 0 && e.Group == 0, "place in a group does not fit"},
-		check{len(e.User) > maxWord || len(e.GroupName) > maxWord, "name of an owner too long"},
-		check{len(e.Xattrs) > maxXattr || xattrs > maxXattrs, "too many xattrs"},
-		check{e.Parent == e.ID, "its own parent"},
+		check{e.Replaces != 0 && e.Replaces == e.ID, "it replaces itself"},
 	)
+}
+
+func (e *Entry) validXattrs() bool {
+	total := 0
+	for i := range e.Xattrs {
+		x := &e.Xattrs[i]
+		if len(x.Name) < 1 || len(x.Name) > maxName || strings.IndexByte(x.Name, 0) >= 0 {
+			return false
+		}
+		total += len(x.Name) + len(x.Value)
+	}
+	return len(e.Xattrs) <= maxList && total <= maxXattrs
 }
 
 // equalPlain compares two entries without lists.
@@ -144,7 +187,7 @@ func ValidName(name []byte) bool {
 
 func (m *Answers) validate() error {
 	for _, a := range m.List {
-		if a.Action < ActionNeed || a.Action > ActionParent || len(a.Text) > maxText {
+		if a.Action < ActionNeed || a.Action > ActionParent || !text(a.Text) {
 			return fmt.Errorf("answer %d to entry %d", a.Action, a.ID)
 		}
 	}
@@ -153,7 +196,7 @@ func (m *Answers) validate() error {
 
 func (m *Results) validate() error {
 	for _, r := range m.List {
-		if r.Status < StatusOK || r.Status > StatusAborted || len(r.Text) > maxText {
+		if r.Status < StatusOK || r.Status > StatusAborted || !text(r.Text) {
 			return fmt.Errorf("status %d of entry %d", r.Status, r.ID)
 		}
 	}

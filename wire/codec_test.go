@@ -3,7 +3,8 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
-	"net/netip"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,8 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Errorf("%s changed:\n%s\nwant:\n%s", name, hex.Dump(got), want)
 	}
 }
+
+func typeName(m Message) string { return fmt.Sprintf("%T", m) }
 
 // messages has one of each type, every field set.
 func messages() []Message {
@@ -126,84 +129,109 @@ func FuzzParseHeader(f *testing.F) {
 	})
 }
 
-func sampleHead() FrameHead {
-	return FrameHead{Protection: ProtectXXH3, Stream: 1, Epoch: 2, Unit: 3, DataLen: 7, DataSum: Sum([]byte("1234567")),
-		Chunks: []Chunk{{Entry: 4, Offset: 5, Length: 7, Flags: ChunkSeal}, {Entry: 6, Offset: 4096, Length: 2, Flags: ChunkHole}}}
-}
-
-func FuzzParseFrameHead(f *testing.F) {
-	h := sampleHead()
-	f.Add(h.Append(nil))
-	h.Protection, h.DataSum = ProtectNone, 0
-	f.Add(h.Append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var h FrameHead
-		if ParseFrameHead(bytes.Clone(b), &h) != nil {
-			return
-		}
-		if got := h.Append(nil); !bytes.Equal(got, b) {
-			t.Errorf("head written again differs:\n%x\n%x", got, b)
-		}
-	})
-}
-
-func FuzzParseCDC(f *testing.F) {
-	for _, c := range []CDC{{Kind: CDCData, Epoch: 1, Frame: 2, Slot: 3, HeadLen: 4, DataLen: 5}, {Kind: CDCCredit, Grant: 9},
-		{Kind: CDCRequest}, {Kind: CDCDone, Frame: 8}, {Kind: CDCClosed}, {Kind: CDCHeartbeat, Epoch: 7}} {
-		f.Add(c.Append(nil))
+func BenchmarkEntriesBatch(b *testing.B) {
+	batch := &Entries{}
+	for i := range 256 {
+		batch.List = append(batch.List, Entry{ID: uint64(i + 1), Kind: KindFile, Name: []byte("model-00001-of-00099"), Size: 4096, Mode: 0o644, MtimeSec: 1e9, MtimeNsec: 5})
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ParseCDC(b)
-		if err == nil && !bytes.Equal(c.Append(nil), b) {
-			t.Errorf("cdc written again differs: %+v of %x", c, b)
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if buf, err = AppendMessage(buf[:0], batch); err != nil {
+			b.Fatal(err)
 		}
-	})
+		if _, err = ParseMessage(TypeEntries, buf[HeaderSize:]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/entry")
 }
 
-func sampleOffer() TCPOffer {
-	return TCPOffer{Nonce: [16]byte{1}, Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1777"), netip.MustParseAddrPort("[2001:db8::1]:1777")}}
+// raw writes a body without a check, as a hostile peer would.
+func raw(t *testing.T, v any) []byte {
+	t.Helper()
+	md, err := theModes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := md.enc.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
-func FuzzParseTCPOffer(f *testing.F) {
-	o := sampleOffer()
-	f.Add(o.Append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		o, err := ParseTCPOffer(b)
-		if err == nil && !bytes.Equal(o.Append(nil), b) {
-			t.Errorf("offer written again differs: %+v of %x", o, b)
+// Bytes that are no message of ours must not even reach the fields.
+func TestParseMessageRefusesBytes(t *testing.T) {
+	tests := map[string]struct {
+		typ  Type
+		body []byte
+	}{
+		"an empty body":          {TypePing, nil},
+		"bytes after the body":   {TypePing, []byte{0xa1, 1, 1, 0}},
+		"a key twice":            {TypePing, []byte{0xa2, 1, 1, 1, 2}},
+		"an indefinite map":      {TypePing, []byte{0xbf, 1, 1, 0xff}},
+		"an indefinite text":     {TypeBye, []byte{0xa2, 1, 1, 2, 0x7f, 0x61, 'a', 0xff}},
+		"a text that's no UTF-8": {TypeBye, []byte{0xa2, 1, 1, 2, 0x61, 0xff}},
+		"a tag":                  {TypePing, []byte{0xa1, 1, 0xc1, 1}},
+		"a list of 4 GiB":        {TypeAbort, []byte{0xa1, 1, 0x9a, 0xff, 0xff, 0xff, 0xff}},
+		"a list of 1025":         {TypeAbort, raw(t, &Abort{IDs: make([]uint64, maxList+1)})},
+		"a map of 65":            {TypePing, append([]byte{0xb8, 65}, bytes.Repeat([]byte{1, 1}, 65)...)},
+		"a deep nest":            {TypePing, append(bytes.Repeat([]byte{0x81}, 100), 1)},
+		"a number too large":     {TypeBye, []byte{0xa1, 1, 0x1a, 0, 1, 0, 0}},
+		"a text for a number":    {TypePing, []byte{0xa1, 1, 0x61, 'a'}},
+		"no map at all":          {TypeEntries, []byte{1}},
+	}
+	for name, tt := range tests {
+		if m, err := ParseMessage(tt.typ, tt.body); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %+v, %v", name, m, err)
 		}
-	})
+	}
+	if _, err := ParseMessage(200, nil); !errors.Is(err, ErrUnknownType) {
+		t.Errorf("unknown type: %v", err)
+	}
 }
 
-func FuzzParseTCPRail(f *testing.F) {
-	r := TCPRail{Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64")}}
-	f.Add(r.Append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := ParseTCPRail(b)
-		if err == nil && !bytes.Equal(r.Append(nil), b) {
-			t.Errorf("rail written again differs: %+v of %x", r, b)
+func TestParseHeaderBoundsTheBody(t *testing.T) {
+	tests := map[string]struct {
+		header []byte
+		ok     bool
+	}{
+		"entries of 1 MiB":            {[]byte{0, 0, 0x10, 0, byte(TypeEntries)}, true},
+		"entries of 1 MiB and a byte": {[]byte{1, 0, 0x10, 0, byte(TypeEntries)}, false},
+		"entries of 4 GiB":            {[]byte{0xff, 0xff, 0xff, 0xff, byte(TypeEntries)}, false},
+		"a hello of 64 KiB":           {[]byte{0, 0, 1, 0, byte(TypeHello)}, true},
+		"a hello of one byte more":    {[]byte{1, 0, 1, 0, byte(TypeHello)}, false},
+		"a bye of one byte more":      {[]byte{1, 0, 1, 0, byte(TypeBye)}, false},
+		"four bytes":                  {[]byte{0, 0, 0, 0}, false},
+	}
+	for name, tt := range tests {
+		if _, _, err := ParseHeader(tt.header); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
 		}
-	})
+	}
 }
 
-func FuzzParseJoin(f *testing.F) {
-	j := Join{Session: [16]byte{1}, Stream: 2, Epoch: 3, Slots: 4, SlotSize: 5, Proof: [32]byte{6}}
-	f.Add(j.Append(nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		j, err := ParseJoin(b)
-		if err == nil && !bytes.Equal(j.Append(nil), b) {
-			t.Errorf("join written again differs: %+v of %x", j, b)
-		}
-	})
+// A version of tomorrow may add a field; today's must not choke on it.
+func TestParseMessageIgnoresFieldsOfLaterVersions(t *testing.T) {
+	m, err := ParseMessage(TypePing, raw(t, map[int]any{1: 7, 60: "new"}))
+	if p, ok := m.(*Ping); err != nil || !ok || p.N != 7 {
+		t.Errorf("%+v, %v", m, err)
+	}
 }
 
-func FuzzParsePreamble(f *testing.F) {
-	f.Add(AppendPreamble(nil, Preamble{Kind: KindControl, Version: 1}))
-	f.Add([]byte("SSH-2.0-OpenSSH"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := ParsePreamble(b)
-		if err == nil && !bytes.Equal(AppendPreamble(nil, p), b[:PreambleSize]) {
-			t.Errorf("preamble written again differs: %+v of %x", p, b)
+// ParseMessage is given a buffer that is used again.
+func TestParseMessageKeepsNothingOfTheBody(t *testing.T) {
+	for _, m := range messages() {
+		body := raw(t, m)
+		got, err := ParseMessage(m.Type(), body)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		clear(body)
+		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%T (-want +got):\n%s", m, diff)
+		}
+	}
 }

@@ -1,0 +1,36 @@
+package wire
+
+// empty makes the message of a type; nil if there is none.
+func empty(t Type) Message {
+	switch t {
+	case TypeHello:
+		return &Hello{}
+	case TypeBye:
+		return &Bye{}
+	case TypePing:
+		return &Ping{}
+	case TypePong:
+		return &Pong{}
+	case TypeOpen:
+		return &Open{}
+	case TypeOpened:
+		return &Opened{}
+	case TypeStreamOpen:
+		return &StreamOpen{}
+	case TypeStreamReady:
+		return &StreamReady{}
+	case TypeEntries:
+		return &Entries{}
+	case TypeAnswers:
+		return &Answers{}
+	case TypeResults:
+		return &Results{}
+	case TypeAbort:
+		return &Abort{}
+	case TypeDone:
+		return &Done{}
+	case TypeSummary:
+		return &Summary{}
+	}
+	return nil
+}
