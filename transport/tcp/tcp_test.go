@@ -50,24 +50,26 @@ func world(t *testing.T, tune func(*Config)) transporttest.World {
 }
 
 func TestConformance(t *testing.T) {
-	for name, tune := range map[string]func(*Config){
-		"with the kernel's buffers":      func(*Config) {},
-		"with send buffers smaller than a frame": func(c *Config) { c.SendBuffer = 16 << 10 },
-		"with a rail named by device": func(c *Config) {
+	client := func(rail string) func(*Config) {
+		return func(c *Config) {
 			if c.Peer.IsValid() {
-				c.Rails = []string{"lo"}
+				c.Rails = []string{rail}
 			}
-		},
-		"with a rail named by address": func(c *Config) {
-			if c.Peer.IsValid() {
-				c.Rails = []string{"127.0.0.1"}
-			}
-		},
+		}
+	}
+	for name, tt := range map[string]struct {
+		tune    func(*Config)
+		largest int
+	}{
+		"with the kernel's buffers":              {func(*Config) {}, 0},
+		"with send buffers smaller than a frame": {func(c *Config) { c.SendBuffer = 1 }, 64 << 10},
+		"with a rail named by its interface":     {client("lo"), 1 << 20},
+		"with a rail named by its address":       {client("127.0.0.1"), 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.Run(t, transporttest.Config{
-				World: func(t *testing.T) transporttest.World { return world(t, tune) },
-				Kill:  kill,
+				World: func(t *testing.T) transporttest.World { return world(t, tt.tune) },
+				Kill:  kill, LargestSlot: tt.largest,
 			})
 		})
 	}

@@ -26,9 +26,9 @@ func testSizes(t *testing.T, s *suite) {
 	small := func(r *transport.OpenRequest) { r.Stream, r.SlotSize = 1, transport.MinSlotSize }
 	a, b = s.open(t, small)
 	pump(t, a, b, 0, 9, 64, transport.MinSlotSize)
-	large := func(r *transport.OpenRequest) { r.Stream, r.SlotSize, r.Slots = 2, transport.MaxSlotSize, 2 }
+	large := func(r *transport.OpenRequest) { r.Stream, r.SlotSize, r.Slots = 2, s.largest, 2 }
 	a, b = s.open(t, large)
-	pump(t, a, b, 0, 3, transport.HeadRoom, transport.MaxSlotSize)
+	pump(t, a, b, 0, 3, transport.HeadRoom, s.largest)
 }
 
 func testTiny(t *testing.T, s *suite) {
@@ -129,19 +129,20 @@ func finish(t *testing.T, a transport.SendStream, b transport.RecvStream, last <
 }
 
 func testSlowReceiver(t *testing.T, s *suite) {
-	a, b := s.open(t, func(r *transport.OpenRequest) { r.Slots, r.SlotSize = 2, 1<<20 })
+	size := min(s.largest, 1<<20)
+	a, b := s.open(t, func(r *transport.OpenRequest) { r.Slots, r.SlotSize = 2, size })
 	ctx := within(t)
 	var done int
 	sent := async(func() (int, error) {
 		for n := range 40 {
-			if err := send(ctx, a, n, 8, 1<<20); err != nil {
+			if err := send(ctx, a, n, 8, size); err != nil {
 				return n, err
 			}
 		}
 		return 40, nil
 	})
 	for n := range 40 {
-		slot, err := recv(ctx, b, n, 8, 1<<20)
+		slot, err := recv(ctx, b, n, 8, size)
 		if err != nil {
 			t.Fatal(err)
 		}

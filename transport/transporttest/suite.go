@@ -22,6 +22,9 @@ type Config struct {
 	// Kill ends a stream the way a killed process does, without a word. nil:
 	// this transport has no way.
 	Kill func(st transport.Stream)
+	// LargestSlot is the largest slot size to try; 0: transport.MaxSlotSize. For
+	// worlds in which that would take too long.
+	LargestSlot int
 }
 
 // World is two sides that can reach each other.
@@ -62,7 +65,11 @@ func Run(t *testing.T, cfg Config) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			leftovers(t)
-			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill})
+			largest := cfg.LargestSlot
+			if largest == 0 {
+				largest = transport.MaxSlotSize
+			}
+			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill, largest: largest})
 		})
 	}
 }
@@ -96,7 +103,8 @@ func descriptors(t *testing.T) int {
 // suite is one test's world.
 type suite struct {
 	World
-	kill func(st transport.Stream)
+	kill    func(st transport.Stream)
+	largest int
 }
 
 // request is for stream 0 between the best pair of rails.
