@@ -13,8 +13,9 @@ import (
 )
 
 func TestResolveFollowsTheDestinationRules(t *testing.T) {
+	outside := t.TempDir()
 	there := map[string]string{
-		"dir/x": "x", "file": "f", "todir": "-> dir", "toabs": "-> /etc", "up": "-> ../..", "dir/back": "-> ../dir2", "dir2/": "",
+		"dir/x": "x", "file": "f", "todir": "-> dir", "toabs": "-> " + outside, "up": "-> ..", "dir/back": "-> ../dir2", "dir2/": "",
 		"dangling": "-> no/where", "tofile": "-> file",
 	}
 	type result struct{ Path, Name, Made, Err string }
@@ -63,7 +64,8 @@ func TestResolveFollowsTheDestinationRules(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+			// One deeper than the temporary directory, so that ".." is the test's own too.
+			dir := filepath.Join(t.TempDir(), "root")
 			plant(t, dir, there)
 			before := picture(t, dir)
 			r, err := OpenRoot(dir, false)
