@@ -21,6 +21,8 @@ const (
 	exitNoTransport = 4
 	exitVerify      = 5
 	exitAuth        = 6
+	exitInterrupted = 128 + int(syscall.SIGINT)
+	exitTerminated  = 128 + int(syscall.SIGTERM)
 )
 
 // exitCode is one row of the table: a code, what it means, and which errors it stands for.
@@ -30,42 +32,44 @@ type exitCode struct {
 	is      func(err error) bool
 }
 
-// exitCodes is the one table of exit codes, by rank: the highest that applies wins.
+// exitCodes is the one table of exit codes, by rank: the last that applies wins.
 func exitCodes() []exitCode {
-	is := func(targets ...error) func(error) bool {
-		return func(err error) bool {
-			for _, t := range targets {
-				if errors.Is(err, t) {
-					return true
-				}
-			}
-			return false
-		}
-	}
-	said := func(code uint16, also func(error) bool) func(error) bool {
-		return func(err error) bool {
-			var remote *engine.RemoteError
-			return errors.As(err, &remote) && remote.Code == code || also(err)
-		}
-	}
 	never := func(error) bool { return false }
-	signalled := func(s syscall.Signal) func(error) bool {
-		return func(err error) bool {
-			var sig signalError
-			return errors.As(err, &sig) && sig.Signal == s
-		}
-	}
 	return []exitCode{
-		{exitDone, "done", never},
+		{exitDone, "done", never},    // no error at all
 		{exitError, "error", never}, // what no other row claims
-		{exitUsage, "usage", said(wire.ByeUsage, is(errUsage, localfs.ErrUsage))},
+		{exitUsage, "usage", either(said(wire.ByeUsage), is(errUsage, localfs.ErrUsage))},
 		{exitPartial, "some files could not be copied (all others were)", is(errPartial)},
-		{exitNoTransport, "no usable transport", said(wire.ByeNoTransport, is(transport.ErrUnavailable))},
-		{exitVerify, "verification failed", said(wire.ByeVerify, is(engine.ErrVerify))},
-		{exitAuth, "not authorised", said(wire.ByeAuth, is(transport.ErrProof))},
-		{128 + int(syscall.SIGINT), "interrupted (SIGINT)", signalled(syscall.SIGINT)},
-		{128 + int(syscall.SIGTERM), "interrupted (SIGTERM)", signalled(syscall.SIGTERM)},
+		{exitNoTransport, "no usable transport", either(said(wire.ByeNoTransport), is(transport.ErrUnavailable))},
+		{exitVerify, "verification failed", either(said(wire.ByeVerify), is(engine.ErrVerify))},
+		{exitAuth, "not authorised", either(said(wire.ByeAuth), is(transport.ErrProof))},
+		{exitInterrupted, "interrupted (SIGINT)", is(signalError{syscall.SIGINT})},
+		{exitTerminated, "interrupted (SIGTERM)", is(signalError{syscall.SIGTERM})},
 	}
+}
+
+// is matches errors that are one of targets.
+func is(targets ...error) func(error) bool {
+	return func(err error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// said matches what the other side gave as its reason.
+func said(code uint16) func(error) bool {
+	return func(err error) bool {
+		var remote *engine.RemoteError
+		return errors.As(err, &remote) && remote.Code == code
+	}
+}
+
+func either(a, b func(error) bool) func(error) bool {
+	return func(err error) bool { return a(err) || b(err) }
 }
 
 // exitFor is the code for an error; 0 for none.
@@ -108,9 +112,3 @@ func (e usageError) Error() string { return e.text }
 func (e usageError) Is(target error) bool { return target == errUsage }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
-
-// signalError ends a run that was interrupted.
-type signalError struct{ Signal syscall.Signal }
-
-// Error implements error.
-func (e signalError) Error() string { return "interrupted by " + e.Signal.String() }

@@ -2,40 +2,58 @@ package main
 
 import (
 	"fmt"
-
-	"github.com/spf13/pflag"
+	"strings"
 )
 
+// helpWidth is for the plainest terminal.
+const helpWidth = 80
+
 // help is the whole of --help.
-func help(f *pflag.FlagSet) string {
+func help() string {
+	var flags strings.Builder
+	for _, g := range (&options{}).groups() {
+		fmt.Fprintf(&flags, "%s:\n%s\n", g.title, g.flags.FlagUsagesWrapped(helpWidth))
+	}
 	return fmt.Sprintf(`scp_rdma sends files and directory trees to another host at the speed of its NICs.
 
 Usage:
-  scp_rdma [flags] SRC... HOST:[PATH]    send
-  scp_rdma -s [-o DIR] [-p PORT]         receive into DIR, until stopped
-  scp_rdma version                       say which version this is
-
-Where it goes: everything lies under the server's DIR; a leading / in PATH means DIR.
-  HOST:        SRC's base name, in DIR
-  HOST:dir/    SRC's base name, in dir, which is made with its parents
-  HOST:name    SRC becomes name; an existing directory of that name: into it
-  -T HOST:name exactly name, always
-  Several SRC need a directory. dir/ is dir; dir/., ., .. and / are their contents.
-  HOST is a name, an IPv4 address, [IPv6] or [fe80::1%%eth0]; a SRC with a colon is written ./a:b.
-  A file called version is sent as ./version, or with its HOST: behind it.
-
-Kept: bytes, permission bits, mtimes, symlinks, hard links, holes, empty and read-only
-directories. A file gets its name when all of it has arrived. Devices, sockets and fifos are skipped.
+  scp_rdma [flags] SRC... HOST:[PATH]             send
+  scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    receive into DIR, until stopped
+  scp_rdma version | help
 
 Examples:
-  scp_rdma -s -o /srv/incoming
-  scp_rdma model.safetensors server:
-  scp_rdma -j 8 -d eth2,eth3 checkpoints/. server:run7/
+  scp_rdma -s -o /srv/incoming                    on the host that receives
+  scp_rdma model.bin server:                      /srv/incoming/model.bin
+  scp_rdma photos server:2026/                    /srv/incoming/2026/photos
+  scp_rdma run7/. server:run8                     run7's contents, in run8
+  scp_rdma -j 8 -d eth2,eth3 dump.tar server:     8 streams over two NICs
+  scp_rdma ./a:b '[fe80::1%%eth0]:'                a colon in a name; IPv6
 
-Flags:
+Where it goes: everything lies under the server's DIR; a leading / in PATH is DIR.
+  HOST:         SRC's base name, in DIR
+  HOST:dir/     SRC's base name, in dir, which is made with its parents
+  HOST:name     SRC becomes name; if that is an existing directory, it goes into it
+  -T HOST:name  SRC becomes exactly name, always
+  Several SRC need a directory. dir/ is dir; dir/., ., .. and / are their contents.
+  HOST is a name, an IPv4 address, [IPv6] or [fe80::1%%eth0]. The first colon
+  before any slash ends it; a SRC with a colon in its name is written ./a:b.
+  A SRC called version or help is written ./version or ./help where it stands
+  alone; with a HOST: behind it, it is sent.
+
+What is kept: bytes, permission bits, modification times, symlinks, hard links,
+holes, empty and read-only directories; always, without a flag. Existing files are
+replaced. A file gets its name only when all of it has arrived. Devices, sockets
+and fifos are skipped with a warning.
+
 %s
-How many streams: without -j one per core of this host, at least 2, at most 8, and at least one per rail.
+Streams: without -j, one for each core of this host, but at least 2 and at most 8,
+and at least one for each rail.
 
-Exit codes (the highest of 1 to 6 that applies wins; take any other as failure):
-%s`, f.FlagUsagesWrapped(100), exitTable())
+On a terminal a progress line is shown; elsewhere stdout gets the summary and
+stderr what went wrong, nothing else. The first SIGINT or SIGTERM ends a transfer
+cleanly and lets a server's running sessions end; the second ends at once.
+
+Exit codes (the highest of 1 to 6 that applies wins; newer versions may have
+more: take any code that is not listed as a failure):
+%s`, strings.TrimSuffix(flags.String(), "\n"), exitTable())
 }

@@ -3,16 +3,29 @@ package main
 import (
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 // version is set by the build (-ldflags -X main.version=...).
 var version = "devel"
 
 // env is what a run may touch of the world, so that tests can give it another.
+// Nothing is ever read from stdin.
 type env struct {
 	stdout, stderr io.Writer
+	getenv         func(string) string // os.Getenv
 }
 
-func main() {
-	os.Exit(run(env{stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:]))
+func main() { os.Exit(program()) }
+
+// program is main without the exit.
+func program() int {
+	// A reader that went away is an error of the write, not a silent death.
+	signal.Ignore(syscall.SIGPIPE)
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := interruptible(ch, os.Exit)
+	defer stop()
+	return run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}, os.Args[1:])
 }

@@ -4,18 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"runtime"
 	"slices"
-	"syscall"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 )
 
-// run is the program: it gives the exit code.
-func run(e env, args []string) int {
+// run is the program: it gives the exit code. The end of ctx interrupts it; a
+// signalError as its cause says by what.
+func run(ctx context.Context, e env, args []string) int {
 	var o options
 	cmd := &cobra.Command{
 		Use: "scp_rdma", SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
@@ -30,22 +29,38 @@ func run(e env, args []string) int {
 	o.addFlags(cmd.Flags())
 	cmd.SetOut(e.stdout)
 	cmd.SetErr(e.stderr)
-	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(e.stdout, help(cmd.Flags())) })
+	var helpErr error
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { helpErr = printOut(e, help()) })
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
-	switch subCommand(args) {
-	case "version":
-		args = append([]string{"--version"}, args[1:]...)
-	case "help":
-		args = []string{"--help"}
-	}
-	cmd.SetArgs(args)
-	ctx, stop := signals()
-	defer stop()
-	err := cmd.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errPartial) && !errors.Is(err, errTold) {
-		fmt.Fprintf(e.stderr, "scp_rdma: %s\n", quote(err.Error()))
+	cmd.SetArgs(words(args))
+	err := errors.Join(cmd.ExecuteContext(ctx), helpErr)
+	if err != nil && !errors.Is(err, errPartial) {
+		for _, line := range errorLines(err) {
+			fmt.Fprintln(e.stderr, "scp_rdma: "+line)
+		}
 	}
 	return exitFor(err)
+}
+
+// words are the arguments as cobra shall see them: sub-commands are flags, and
+// a file whose name is a command of cobra's own is spelled so that it is none.
+func words(args []string) []string {
+	switch subCommand(args) {
+	case "version":
+		return append([]string{"--version"}, args[1:]...)
+	case "help":
+		return []string{"--help"}
+	}
+	args = slices.Clone(args)
+	if args == nil {
+		return []string{} // nil is os.Args to cobra
+	}
+	for i, a := range args {
+		if a == cobra.ShellCompRequestCmd || a == cobra.ShellCompNoDescRequestCmd {
+			args[i] = "./" + a
+		}
+	}
+	return args
 }
 
 // subCommand is the sub-command that args call, "" if they mean a copy: a first
@@ -59,25 +74,29 @@ func subCommand(args []string) string {
 
 // act does what the flags ask for.
 func act(ctx context.Context, e env, o *options, args []string) error {
-	log := newLog(e, o)
+	con := newConsole(e, o)
+	log := newLog(con, o)
 	switch {
 	case o.version:
-		_, err := fmt.Fprintf(e.stdout, "scp_rdma %s (%s, %s/%s; transports: %v)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, transportNames())
-		return err
+		return printOut(e, fmt.Sprintf("scp_rdma %s (%s %s/%s, transports: %s)\n",
+			version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(builtIn(), ", ")))
 	case o.server && len(args) > 0:
-		return usagef("%s: -s receives, it takes no files", quote(args[0]))
+		return usagef("%s: -s receives files, it takes none", quote(args[0]))
 	case o.server:
-		return serve(ctx, e, o, log)
+		return serve(ctx, con, o, log)
 	}
 	j, err := parseCopy(args, o.exact)
 	if err != nil {
 		return err
 	}
-	return push(ctx, e, o, j, log)
+	if err := j.to.fits(o); err != nil {
+		return err
+	}
+	return push(ctx, con, o, j, log)
 }
 
 // newLog is the log on stderr: warnings, and more with -v.
-func newLog(e env, o *options) hclog.Logger {
+func newLog(con *console, o *options) hclog.Logger {
 	level := hclog.Warn
 	switch {
 	case o.quiet:
@@ -89,30 +108,13 @@ func newLog(e env, o *options) hclog.Logger {
 	case o.verbose > 2:
 		level = hclog.Trace
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: "scp_rdma", Level: level, Output: e.stderr})
+	return hclog.New(&hclog.LoggerOptions{Name: "scp_rdma", Level: level, Output: logLines{con}})
 }
 
-// signals makes a context that the first SIGINT or SIGTERM ends, with the
-// signal as its cause. The second one ends the program at once.
-func signals() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
-	done := make(chan struct{})
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		select {
-		case s := <-ch:
-			signal.Stop(ch) // from here on a signal does what it does by default
-			cancel(signalError{s.(syscall.Signal)})
-		case <-done:
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(ch)
-		close(done)
-		<-over
-		cancel(nil)
+// printOut prints what was asked for. Nobody to read it is an error.
+func printOut(e env, text string) error {
+	if _, err := fmt.Fprint(e.stdout, text); err != nil {
+		return fmt.Errorf("write to stdout: %w", err)
 	}
+	return nil
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// errPortNotPreserve is for the habit of scp's -p.
+var errPortNotPreserve = usageError{"-p is the port; modes and times are always kept"}
+
+// check finds flags that make no sense, alone or together.
+func (o *options) check(f *pflag.FlagSet) error {
+	if err := o.checkSides(f); err != nil {
+		return err
+	}
+	switch {
+	case o.streams < 0 || o.streams > maxStreams:
+		return usagef("-j %d: it takes 1 to %d streams", o.streams, maxStreams)
+	case o.ipv4 && o.ipv6:
+		return usagef("-4 and -6 together leave no address")
+	case o.quiet && o.verbose > 0:
+		return usagef("-q and -v contradict each other")
+	case o.grace < 0:
+		return usagef("--grace %v: a time can't be negative", o.grace)
+	case !o.server && o.port == 0:
+		return usagef("-p 0: a port is 1 to 65535")
+	case o.numeric && !o.owner:
+		return usagef("--numeric-ids says how --owner works: it needs it")
+	case o.dir == "":
+		return usagef("-o: an empty name is no directory")
+	case slices.Contains(o.rails, ""):
+		return usagef("-d: an empty name is no rail")
+	}
+	if err := checkTransport(o.transport); err != nil {
+		return err
+	}
+	g, err := o.grants()
+	if err == nil && g.AllXattr && os.Geteuid() != 0 {
+		return usagef("--allow xattr-all: only root may set all attributes; without root: --allow xattr")
+	}
+	return err
+}
+
+// checkSides finds flags of the other side.
+func (o *options) checkSides(f *pflag.FlagSet) error {
+	wrong, why := receiver, "is for receiving: it needs -s"
+	if o.server {
+		wrong, why = sender, "is for sending, -s receives"
+	}
+	for _, g := range (&options{}).groups() {
+		if g.side != wrong {
+			continue
+		}
+		var found *pflag.Flag
+		g.flags.VisitAll(func(fl *pflag.Flag) {
+			if found == nil && fl.Name != "server" && f.Changed(fl.Name) {
+				found = fl
+			}
+		})
+		if found != nil {
+			return usagef("%s %s", dashed(found), why)
+		}
+	}
+	return nil
+}
+
+// dashed is a flag as people write it: the short form if there is one.
+func dashed(f *pflag.Flag) string {
+	if f.Shorthand != "" {
+		return "-" + f.Shorthand
+	}
+	return "--" + f.Name
+}
+
+// flagError turns pflag's words into ours.
+func flagError(err error) error {
+	var usage usageError
+	var invalid *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &usage): // from a value of ours
+		return usage
+	case errors.As(err, &missing) && missing.GetFlag().Name == "port":
+		return errPortNotPreserve
+	case errors.As(err, &missing):
+		return usagef("%s needs a value (--help tells all)", dashed(missing.GetFlag()))
+	case errors.As(err, &invalid):
+		return usagef("%s %s: %s", dashed(invalid.GetFlag()), quote(invalid.GetValue()), expected(invalid.GetFlag().Name))
+	case errors.As(err, &unknown) && strings.HasPrefix(unknown.GetSpecifiedShortnames(), "P"):
+		return usagef("-P is not known: the port is -p")
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return usagef("-%s is not known (--help tells all)", quote(unknown.GetSpecifiedShortnames()))
+	case errors.As(err, &unknown):
+		return usagef("--%s is not known (--help tells all)", quote(unknown.GetSpecifiedName()))
+	}
+	return usagef("%s (--help tells all)", quote(err.Error()))
+}
+
+// expected says what a flag takes, for values that can't be read at all.
+func expected(name string) string {
+	switch name {
+	case "streams":
+		return "it takes a number, 1 to 64"
+	case "grace":
+		return "it takes a time like 90s or 5m"
+	}
+	return "it can't have this value"
+}
