@@ -32,14 +32,20 @@ func (c Config) withDefaults() Config {
 }
 
 const (
-	// MaxQueued is the most that may wait to be written, bytes. The engine's
-	// window of 8192 entries needs 4 MiB when all names are 255 bytes long.
+	// MaxQueued is the most that may wait to be written, bytes: a net under the
+	// engine's window, whose 8192 entries need 4 MiB when all names are 255 bytes long.
 	MaxQueued = 64 << 20
 	// closeWait bounds the wait for queued messages to be written at Close.
 	closeWait = 3 * time.Second
+	// lingerWait bounds the wait for the peer's end of the connection after the
+	// last word: three round trips of the slowest links we know.
+	lingerWait = time.Second
 	// maxPending bounds connections that have not said what they are.
 	maxPending = 256
+	// readBuffer is what one read takes, and the step in which a message grows.
 	readBuffer = 64 << 10
+	// writePiece is what must be taken within Timeout: at 30 s, 9 KB/s.
+	writePiece = 256 << 10
 )
 
 var (

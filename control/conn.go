@@ -8,29 +8,35 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
 	"scp_rdma/wire"
 )
 
-// Conn is one side of a control connection, after the preambles.
+// Conn is one side of a control connection, after the preambles. It works over
+// any net.Conn, so that TLS may lie between.
 type Conn struct {
 	nc  net.Conn
 	cfg Config
+
+	// Recv's alone.
 	r   *bufio.Reader
+	in  []byte // header and body of the message that is coming, as far as they came
+	bye bool   // the peer has said Bye
 
-	body []byte // of the message that is read; grown as bytes arrive
-	bye  bool   // the peer has said Bye
+	filled  chan struct{} // room for one: something is queued
+	closed  chan struct{} // Close or Abort was called
+	closing sync.Once
+	writer  sync.WaitGroup
 
-	mu     sync.Mutex
-	queue  []byte
-	err    error // why nothing more can be sent
-	filled chan struct{}
-	closed chan struct{} // Close or Abort was called
-	once   sync.Once
-	wg     sync.WaitGroup
+	mu      sync.Mutex
+	queue   []byte
+	err     error     // why nothing more can be sent
+	frozen  error     // why nothing more is read: the peer takes nothing
+	broken  bool      // a write failed, perhaps in the middle of a message
+	ended   bool      // Close or Abort was called: deadlines are theirs
+	closeBy time.Time // when ended
 }
 
 // newConn takes over a connection whose preambles are done.
@@ -39,7 +45,7 @@ func newConn(nc net.Conn, cfg Config) *Conn {
 		nc: nc, cfg: cfg.withDefaults(), r: bufio.NewReaderSize(nc, readBuffer),
 		filled: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
-	c.wg.Go(c.write)
+	c.writer.Go(c.write)
 	return c
 }
 
@@ -49,6 +55,7 @@ func (c *Conn) LocalAddr() netip.AddrPort { return addrPort(c.nc.LocalAddr()) }
 // RemoteAddr is the peer's address.
 func (c *Conn) RemoteAddr() netip.AddrPort { return addrPort(c.nc.RemoteAddr()) }
 
+// addrPort is an address as people write it: IPv4 is IPv4, also on a socket of both families.
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()
@@ -57,8 +64,10 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Send queues a message. It never waits for the network. Once the connection
-// has failed or is closed it returns why.
+// Send queues a message and keeps nothing of it. It never waits for the network.
+// A message that the peer would have to refuse Is wire.ErrMalformed; more than
+// MaxQueued bytes waiting Is ErrQueueFull. Neither harms the connection. Once it
+// has failed or is closed, every Send returns why.
 func (c *Conn) Send(m wire.Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,6 +77,11 @@ func (c *Conn) Send(m wire.Message) error {
 	if len(c.queue) > MaxQueued {
 		return fmt.Errorf("send message %d: %d bytes wait: %w", m.Type(), len(c.queue), ErrQueueFull)
 	}
+	return c.enqueue(m)
+}
+
+// enqueue appends to the queue and wakes the writer. c.mu is held.
+func (c *Conn) enqueue(m wire.Message) error {
 	q, err := wire.AppendMessage(c.queue, m)
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -80,208 +94,123 @@ func (c *Conn) Send(m wire.Message) error {
 	return nil
 }
 
-// write is the goroutine that empties the queue and keeps the connection alive.
-func (c *Conn) write() {
-	idle := time.NewTimer(c.cfg.Keepalive)
-	defer idle.Stop()
-	var spare []byte
-	var pings uint64
-	for {
-		select {
-		case <-c.filled:
-		case <-idle.C:
-			pings++
-			if c.Send(&wire.Ping{N: pings}) != nil {
-				return
-			}
-		case <-c.closed:
-			return
-		}
-		c.mu.Lock()
-		out := c.queue
-		c.queue = spare[:0]
-		c.mu.Unlock()
-		if err := c.flush(out); err != nil {
-			c.fail(err)
-			return
-		}
-		if spare = out; cap(spare) > 4*readBuffer {
-			spare = nil // a burst must not hold its memory for ever
-		}
-		idle.Reset(c.cfg.Keepalive)
-	}
-}
-
-func (c *Conn) flush(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
-		return fmt.Errorf("send: %w", err)
-	}
-	if _, err := c.nc.Write(b); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = fmt.Errorf("%w: it took nothing for %v", ErrSilent, c.cfg.Timeout)
-		}
-		return fmt.Errorf("send: %w", err)
-	}
-	return nil
-}
-
-// fail remembers why nothing more can be sent.
-func (c *Conn) fail(err error) {
+// pong answers a ping. With much in the queue it doesn't: what is queued proves
+// life as well, and a peer that pings and never reads must not fill memory. Nor
+// does a failure matter here: who sends or reads next will see it.
+func (c *Conn) pong(n uint64) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && len(c.queue) < readBuffer {
+		_ = c.enqueue(&wire.Pong{N: n})
+	}
+}
+
+// take empties the queue, which goes on in spare's memory.
+func (c *Conn) take(spare []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.queue
+	c.queue = spare[:0]
+	return out
+}
+
+// end begins the end: nothing more can be sent, and a Recv that waits returns.
+// From here on deadlines are set by Close alone.
+func (c *Conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.ended, c.closeBy = true, time.Now().Add(closeWait)
 	if c.err == nil {
-		c.err = err
+		c.err = ErrClosed
 	}
-	c.mu.Unlock()
+	close(c.closed)
+	// A writer in the middle of a write gets the same few seconds.
+	_ = c.nc.SetWriteDeadline(c.closeBy)
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 }
 
-// Recv waits for the next message; one goroutine at a time. Pings are answered
-// here. A Bye is returned as a message; after it the end of the connection is
-// io.EOF, without it io.ErrUnexpectedEOF.
-func (c *Conn) Recv(ctx context.Context) (wire.Message, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = c.nc.SetReadDeadline(past) })
-	defer stop()
-	for {
-		m, err := c.read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		switch m := m.(type) {
-		case *wire.Ping:
-			if err := c.Send(&wire.Pong{N: m.N}); err != nil {
-				return nil, err
-			}
-		case *wire.Pong:
-		case *wire.Bye:
-			c.bye = true
-			return m, nil
-		default:
-			return m, nil
-		}
-	}
-}
-
-// past is a deadline that has passed.
-var past = time.Unix(1, 0)
-
-// read reads one message.
-func (c *Conn) read(ctx context.Context) (wire.Message, error) {
-	var h [wire.HeaderSize]byte
-	if err := c.fill(ctx, h[:]); err != nil {
-		return nil, c.readError(ctx, err)
-	}
-	t, n, err := wire.ParseHeader(h[:])
-	if err != nil {
-		return nil, fmt.Errorf("recv: %w", err)
-	}
-	// Grown piece by piece as bytes arrive: a length alone allocates nothing big.
-	c.body = c.body[:0]
-	for len(c.body) < n {
-		at := len(c.body)
-		step := min(n-at, readBuffer)
-		c.body = append(c.body, make([]byte, step)...)
-		if err := c.fill(ctx, c.body[at:]); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, c.readError(ctx, err)
-		}
-	}
-	m, err := wire.ParseMessage(t, c.body)
-	if err != nil {
-		return nil, fmt.Errorf("recv: %w", err)
-	}
-	return m, nil
-}
-
-// fill reads all of b. Timeout runs anew with every read that brings something.
-func (c *Conn) fill(ctx context.Context, b []byte) error {
-	for len(b) > 0 {
-		if c.r.Buffered() == 0 {
-			if err := c.nc.SetReadDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
-				return err
-			}
-			if ctx.Err() != nil { // the deadline set by the end of ctx may have been overwritten
-				return context.Cause(ctx)
-			}
-		}
-		n, err := c.r.Read(b)
-		b = b[n:]
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *Conn) readError(ctx context.Context, err error) error {
-	select {
-	case <-c.closed:
-		return ErrClosed
-	default:
-	}
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("recv: %w: not a byte for %v", ErrSilent, c.cfg.Timeout)
-	case errors.Is(err, io.EOF) && c.bye:
-		return io.EOF
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("recv: %w", io.ErrUnexpectedEOF)
-	}
-	return fmt.Errorf("recv: %w", err)
-}
-
-// Close writes what is queued, for a few seconds at most, and closes.
+// Close writes what is queued, closes the connection and waits for its
+// goroutine: a few seconds at most, less if Abort is called meanwhile. An error
+// says that the peer didn't take all. Only the first call does anything.
 func (c *Conn) Close() error {
 	var err error
-	c.once.Do(func() {
-		c.fail(ErrClosed)
-		close(c.closed)
-		// A writer that is stuck in a write gets the same few seconds.
-		_ = c.nc.SetWriteDeadline(time.Now().Add(closeWait))
-		c.wg.Wait()
-		c.mu.Lock()
-		out := c.queue
-		c.queue = nil
-		c.mu.Unlock()
-		if len(out) > 0 {
-			_ = c.nc.SetWriteDeadline(time.Now().Add(closeWait))
-			_, err = c.nc.Write(out)
+	c.closing.Do(func() {
+		c.end()
+		c.writer.Wait()
+		err = c.lastWords()
+		if closeErr := c.nc.Close(); err == nil && !errors.Is(closeErr, net.ErrClosed) {
+			err = closeErr
 		}
-		err = errors.Join(err, c.linger(), c.nc.Close())
 	})
 	return err
 }
 
-// linger lets the peer read the last words: a socket that is closed while input
-// waits unread is reset, and a reset destroys what is still under way. So: no
-// more output, then read until the peer has closed too.
-func (c *Conn) linger() error {
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok {
-		return nil
+// lastWords writes what the writer left and sees it on its way.
+func (c *Conn) lastWords() error {
+	c.mu.Lock()
+	out, broken := c.queue, c.broken
+	c.queue = nil
+	c.mu.Unlock()
+	if broken {
+		return nil // Send and Recv have said why
 	}
-	if err := half.CloseWrite(); err != nil {
-		return nil // the peer is gone: nothing to wait for
+	if err := c.flush(out); err != nil {
+		return fmt.Errorf("close: %w", err)
 	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(closeWait))
-	_, _ = io.Copy(io.Discard, c.nc)
+	linger(c.nc)
 	return nil
 }
 
-// Abort closes at once. What is queued is lost.
+// linger lets the peer read the last words: a socket that is closed while input
+// waits unread is reset (RFC 2525, 2.17), and a reset destroys what is still
+// under way. So: no more output, then read until the peer has closed as well.
+func linger(nc net.Conn) {
+	half, ok := nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	if nc.SetReadDeadline(time.Now().Add(lingerWait)) == nil {
+		_, _ = io.Copy(io.Discard, nc)
+	}
+}
+
+// Abort closes the connection at once and waits for its goroutine. What is
+// queued is lost. It may be called at any time, also while Close waits.
 func (c *Conn) Abort() {
-	c.once.Do(func() {
-		c.fail(ErrClosed)
-		close(c.closed)
-		_ = c.nc.Close()
-		c.wg.Wait()
+	c.end()
+	c.mu.Lock()
+	c.queue, c.broken = nil, true
+	c.mu.Unlock()
+	_ = c.nc.Close()
+	c.writer.Wait()
+}
+
+// until ends a read of nc when ctx ends. stop waits for that, so that it can't
+// hit a later read.
+func (c *Conn) until(ctx context.Context) (stop func()) {
+	return onDone(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.ended {
+			_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		}
+	})
+}
+
+// onDone calls f when ctx ends, unless stop is called before. After stop f is
+// not running.
+func onDone(ctx context.Context, f func()) (stop func()) {
+	done := make(chan struct{})
+	disarm := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return sync.OnceFunc(func() {
+		if !disarm() {
+			<-done
+		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
 
@@ -27,27 +26,27 @@ func Dial(ctx context.Context, network, addr string, cfg Config) (*Conn, error) 
 		return nil, dialError(ctx, addr, err)
 	}
 	tune(nc, cfg.Timeout)
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(past) })
-	defer stop()
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = nc.SetDeadline(deadline)
-	}
-	if err := introduce(nc); err != nil {
+	if err := greet(ctx, nc); err != nil {
 		_ = nc.Close()
 		return nil, greetError(ctx, addr, err)
 	}
-	if !stop() {
-		_ = nc.Close()
-		return nil, fmt.Errorf("connect to %s: %w", addr, context.Cause(ctx))
-	}
-	_ = nc.SetDeadline(time.Time{})
 	return newConn(nc, cfg), nil
+}
+
+// greet swaps preambles until ctx ends, and leaves no deadline behind.
+func greet(ctx context.Context, nc net.Conn) error {
+	stop := onDone(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	err := introduce(nc)
+	stop()
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 // introduce says the client's preamble and checks the server's.
 func introduce(nc net.Conn) error {
-	mine := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindControl, Version: wire.Version})
-	if _, err := nc.Write(mine); err != nil {
+	if _, err := nc.Write(preamble()); err != nil {
 		return err
 	}
 	b := make([]byte, wire.PreambleSize)
@@ -59,7 +58,10 @@ func introduce(nc net.Conn) error {
 	if parseErr != nil {
 		return parseErr
 	}
-	if p.Version == wire.Version {
+	switch {
+	case p.Kind != wire.KindControl:
+		return fmt.Errorf("preamble of kind %q: %w", p.Kind, wire.ErrMalformed)
+	case p.Version == wire.Version:
 		return nil
 	}
 	return fmt.Errorf("the other side speaks version %d, this is version %d: update the older one: %w", p.Version, wire.Version, ErrVersion)
@@ -76,7 +78,7 @@ func dialError(ctx context.Context, addr string, err error) error {
 		hint = "is scp_rdma -s running there, on that port (-p)?"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		hint = "no route there from this host"
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		hint = "no answer: is the host up, and does a firewall let the port through?"
 	}
 	if hint == "" {
@@ -88,9 +90,11 @@ func dialError(ctx context.Context, addr string, err error) error {
 // greetError says what is wrong with a peer that accepted the connection.
 func greetError(ctx context.Context, addr string, err error) error {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("connect to %s: %w", addr, context.Cause(ctx))
+	case ctx.Err() != nil:
 		return fmt.Errorf("connect to %s: it accepts connections but doesn't say that it is scp_rdma: %w", addr, err)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("connect to %s: it closed the connection without a word: %w", addr, err)
 	}
 	return fmt.Errorf("connect to %s: %w", addr, err)

@@ -18,8 +18,10 @@ import (
 type ListenConfig struct {
 	Network string // "" (any), "tcp", "tcp4", "tcp6"
 	Addr    string // host:port
-	// Data takes a data connection whose preamble is read, in the handshake's
-	// goroutine and with the handshake's deadline still set. nil: refused.
+	// Data takes over a data connection whose preamble is read, in the handshake's
+	// goroutine and with the handshake's deadline still set: it clears that when
+	// the connection has proved itself. Close sets it to now, also for one that
+	// Data is just handing on. nil: data connections are refused.
 	Data func(net.Conn)
 	Config
 }
@@ -35,29 +37,46 @@ type Listener struct {
 	wg     sync.WaitGroup
 }
 
-// Listen opens the port.
+// Listen opens the port. ctx is for that alone: Close ends the listening.
 func Listen(ctx context.Context, cfg ListenConfig) (*Listener, error) {
 	cfg.Config = cfg.Config.withDefaults()
 	if cfg.Network == "" {
 		cfg.Network = "tcp"
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, cfg.Network, cfg.Addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: the port is in use, choose another with -p: %w", cfg.Addr, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+		return nil, listenError(cfg.Addr, err)
 	}
+	return newListener(ctx, ln, cfg), nil
+}
+
+// newListener takes over a socket that listens.
+func newListener(ctx context.Context, ln net.Listener, cfg ListenConfig) *Listener {
 	l := &Listener{cfg: cfg, ln: ln, accept: make(chan *Conn), slots: make(chan struct{}, maxPending)}
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.wg.Go(l.run)
-	return l, nil
+	return l
+}
+
+// listenError says why there is no listening, and the cure.
+func listenError(addr string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "the port is in use, choose another with -p: "
+	case errors.Is(err, syscall.EACCES):
+		hint = "ports below 1024 need more rights, choose another with -p: "
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "this host has no such address: "
+	}
+	return fmt.Errorf("listen on %s: %s%w", addr, hint, err)
 }
 
 // Addr is where it listens.
 func (l *Listener) Addr() netip.AddrPort { return addrPort(l.ln.Addr()) }
 
-// Accept waits for the next control connection.
+// Accept waits for the next control connection, whose preamble was good. After
+// Close it returns ErrClosed.
 func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 	select {
 	case c := <-l.accept:
@@ -69,7 +88,8 @@ func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 	}
 }
 
-// Close closes the port and waits for handshakes to end.
+// Close closes the port, ends the handshakes and waits for them and for calls of
+// Data. Connections that Accept returned live on.
 func (l *Listener) Close() error {
 	l.cancel()
 	err := l.ln.Close()
@@ -121,9 +141,8 @@ func (l *Listener) begin(nc net.Conn) {
 // greet finds out what a connection is. One deadline covers all of it, so a
 // peer that says a byte a second gains nothing.
 func (l *Listener) greet(nc net.Conn) {
-	tune(nc, l.cfg.Timeout)
 	_ = nc.SetDeadline(time.Now().Add(l.cfg.Handshake))
-	stop := context.AfterFunc(l.ctx, func() { _ = nc.SetDeadline(past) })
+	stop := onDone(l.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	b := make([]byte, wire.PreambleSize)
 	n, err := io.ReadFull(nc, b)
@@ -131,11 +150,9 @@ func (l *Listener) greet(nc net.Conn) {
 	if n > 0 {
 		p, err = wire.ParsePreamble(b[:n])
 	}
-	if err != nil {
-		l.refuse(nc, err)
-		return
-	}
 	switch {
+	case err != nil:
+		l.refuse(nc, err)
 	case p.Version != wire.Version:
 		l.refuseVersion(nc, p.Version)
 	case p.Kind == wire.KindControl:
@@ -143,46 +160,59 @@ func (l *Listener) greet(nc net.Conn) {
 	case l.cfg.Data != nil:
 		l.cfg.Data(nc)
 	default:
+		l.cfg.Logger.Info("data connection where none is expected", "peer", nc.RemoteAddr())
 		_ = nc.Close()
 	}
 }
 
 // refuse closes a connection that is not ours; a browser is told.
 func (l *Listener) refuse(nc net.Conn, err error) {
+	defer func() { _ = nc.Close() }()
 	l.cfg.Logger.Info("not a client", "peer", nc.RemoteAddr(), "error", err)
 	var foreign *wire.ForeignError
 	if errors.As(err, &foreign) && foreign.Speaks == "http" {
 		_, _ = io.WriteString(nc, "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nscp_rdma speaks its own protocol here\n")
+		linger(nc)
 	}
-	_ = nc.Close()
 }
 
 // refuseVersion answers in the one layout that all versions share.
 func (l *Listener) refuseVersion(nc net.Conn, theirs uint16) {
+	defer func() { _ = nc.Close() }()
 	l.cfg.Logger.Info("another version", "peer", nc.RemoteAddr(), "version", theirs, "here", wire.Version)
-	out := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindControl, Version: wire.Version})
 	text := fmt.Sprintf("the client speaks version %d, this server version %d: update the older one", theirs, wire.Version)
-	if out, err := wire.AppendMessage(out, &wire.Bye{Code: wire.ByeVersion, Text: text, Version: wire.Version}); err == nil {
-		_, _ = nc.Write(out)
+	out, err := wire.AppendMessage(preamble(), &wire.Bye{Code: wire.ByeVersion, Text: text, Version: wire.Version})
+	if err != nil {
+		l.cfg.Logger.Error("no word for another version", "error", err)
+		return
 	}
-	_ = nc.Close()
+	if _, err := nc.Write(out); err == nil {
+		linger(nc)
+	}
+}
+
+// preamble is this side's.
+func preamble() []byte {
+	return wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindControl, Version: wire.Version})
 }
 
 // hand answers the preamble and gives the connection to Accept. stop disarms
 // the listener's end for it.
-func (l *Listener) hand(nc net.Conn, stop func() bool) {
-	out := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindControl, Version: wire.Version})
-	if _, err := nc.Write(out); err != nil || !stop() {
+func (l *Listener) hand(nc net.Conn, stop func()) {
+	_, err := nc.Write(preamble())
+	stop()
+	if err != nil || l.ctx.Err() != nil || nc.SetDeadline(time.Time{}) != nil {
 		_ = nc.Close()
 		return
 	}
-	_ = nc.SetDeadline(time.Time{})
+	tune(nc, l.cfg.Timeout)
 	c := newConn(nc, l.cfg.Config)
 	wait := time.NewTimer(l.cfg.Handshake)
 	defer wait.Stop()
 	select {
 	case l.accept <- c:
 	case <-wait.C:
+		l.cfg.Logger.Warn("nobody takes a connection, closing it", "peer", nc.RemoteAddr())
 		c.Abort()
 	case <-l.ctx.Done():
 		c.Abort()

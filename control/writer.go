@@ -1,0 +1,86 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"scp_rdma/wire"
+)
+
+// write is the goroutine that empties the queue and keeps the connection alive.
+// All that gathered while one write ran goes out in the next: batches grow with
+// the load and no timer delays anything.
+func (c *Conn) write() {
+	idle := time.NewTimer(c.cfg.Keepalive)
+	defer idle.Stop()
+	var spare []byte
+	for pings := uint64(0); ; {
+		select {
+		case <-c.filled:
+		case <-idle.C:
+			pings++
+			if c.Send(&wire.Ping{N: pings}) != nil {
+				return // closed
+			}
+		case <-c.closed:
+			return
+		}
+		out := c.take(spare)
+		if err := c.flush(out); err != nil {
+			c.fail(err)
+			return
+		}
+		if spare = out; cap(spare) > 4*readBuffer {
+			spare = nil // a burst must not hold its memory for ever
+		}
+		idle.Reset(c.cfg.Keepalive)
+	}
+}
+
+// flush writes all of b, a piece at a time: Timeout runs anew with each, so a
+// slow network is no silent peer.
+func (c *Conn) flush(b []byte) error {
+	for len(b) > 0 {
+		if err := c.armWrite(); err != nil {
+			return fmt.Errorf("send: %w", err)
+		}
+		n, err := c.nc.Write(b[:min(len(b), writePiece)])
+		b = b[n:]
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+			return fmt.Errorf("send: %w: %d bytes are not taken", ErrSilent, len(b))
+		default:
+			return fmt.Errorf("send: %w", err)
+		}
+	}
+	return nil
+}
+
+// armWrite sets the deadline of the next write.
+func (c *Conn) armWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return c.nc.SetWriteDeadline(c.closeBy)
+	}
+	return c.nc.SetWriteDeadline(time.Now().Add(c.cfg.Timeout))
+}
+
+// fail remembers why nothing more can be sent. A peer that takes nothing is
+// given up for reading too; of one that is gone there may be a last word to read.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken, c.queue = true, nil
+	if c.err == nil {
+		c.err = err
+	}
+	if errors.Is(err, ErrSilent) && !c.ended {
+		c.frozen = err
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	}
+}
