@@ -147,27 +147,34 @@ func (s *sender) giveUp(it *item, err error) error {
 	return s.conn.Send(&wire.Abort{IDs: []uint64{it.e.ID}})
 }
 
-// settle ends an entry: its place in the window is free.
-func (s *sender) settleItem(id uint64) *item {
+// item finds an open entry; nil if it has ended.
+func (s *sender) item(id uint64) *item {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	it := s.open[id]
-	if it != nil {
-		delete(s.open, id)
-		if s.walked && len(s.open) == 0 {
-			s.wake.Broadcast()
-		}
-	}
-	s.mu.Unlock()
 	if it == nil {
 		s.count.duplicate.Add(1)
-		return nil
 	}
+	return it
+}
+
+// settle ends an entry: its place in the window is free. What came of it is
+// counted before, for whoever sees the last entry end compares the counts.
+func (s *sender) settle(it *item) {
 	it.end()
-	s.window.Release(1)
 	if it.e.Kind == localfs.KindFile {
 		s.count.filesDone.Add(1)
 	}
-	return it
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[it.e.ID] != it {
+		return // a second try has its place
+	}
+	delete(s.open, it.e.ID)
+	s.window.Release(1)
+	if s.walked && len(s.open) == 0 {
+		s.wake.Broadcast()
+	}
 }
 
 // maxBad: a chunk that did not verify so often in a row is an error.
@@ -176,9 +183,7 @@ const maxBad = 5
 // requeue has a unit sent again whose sum did not match.
 func (s *sender) requeue(u sent) error {
 	for _, c := range u.chunks {
-		s.mu.Lock()
-		it := s.open[c.Entry]
-		s.mu.Unlock()
+		it := s.item(c.Entry)
 		if it == nil {
 			continue
 		}

@@ -168,7 +168,7 @@ func (s *sender) transfer(ctx context.Context) error {
 		err = errDone
 	}
 	c.cancel(err)
-	if err := c.wait(); err != errDone { //nolint:errorlint // the very value put in above
+	if err := c.wait(); err != errDone {
 		return err
 	}
 	return nil
@@ -183,14 +183,14 @@ func (s *sender) finish(ctx context.Context) error {
 	}
 	select {
 	case sum := <-s.summary:
-		return s.settle(totals, sum)
+		return s.compare(totals, sum)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// settle takes the receiver's summary: its counts must be ours.
-func (s *sender) settle(mine wire.Totals, sum *wire.Summary) error {
+// compare takes the receiver's summary: its counts must be ours.
+func (s *sender) compare(mine wire.Totals, sum *wire.Summary) error {
 	for _, text := range sum.Problems {
 		s.problem(Problem{Path: s.cfg.Addr, Err: fmt.Errorf("%s", text), Remote: true})
 		s.count.failed.Add(1)

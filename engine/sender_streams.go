@@ -43,7 +43,7 @@ func (s *sender) runStreams(c *crew) error {
 func (s *sender) work(ctx context.Context, id uint32, l lane, count *railCount) error {
 	st, epoch, err := s.openStream(ctx, id, l)
 	if err != nil {
-		return err
+		return because(ctx, err)
 	}
 	count.streams.Add(1)
 	w := &sendWorker{s: s, stream: st, id: id, epoch: epoch, count: count}

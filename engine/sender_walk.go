@@ -136,7 +136,7 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 	if a.Action == wire.ActionNeed {
 		return s.need(a.ID)
 	}
-	it := s.settleItem(a.ID)
+	it := s.item(a.ID)
 	if it == nil {
 		return nil
 	}
@@ -147,9 +147,11 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 		s.refused(it, a.Text)
 	case wire.ActionParent:
 		s.count.failed.Add(1)
+	case wire.ActionNeed:
 	default:
 		return fmt.Errorf("answer %d: %w", a.Action, ErrProtocol)
 	}
+	s.settle(it)
 	return nil
 }
 
@@ -203,15 +205,21 @@ func (s *sender) takeResults(m *wire.Results) error {
 	}
 	for i := range m.List {
 		r := &m.List[i]
-		it := s.settleItem(r.ID)
-		switch {
-		case it == nil:
-		case r.Status == wire.StatusOK:
+		it := s.item(r.ID)
+		if it == nil {
+			continue
+		}
+		switch r.Status {
+		case wire.StatusOK:
 			s.count.okFiles.Add(1)
 			s.count.okBytes.Add(uint64(it.e.Size))
-		case r.Status == wire.StatusFailed:
+		case wire.StatusFailed:
 			s.refused(it, r.Text)
+		case wire.StatusAborted: // told when it was taken back
+		case wire.StatusCorrupt:
+			return fmt.Errorf("status %d of an entry: %w", r.Status, ErrProtocol)
 		}
+		s.settle(it)
 	}
 	return nil
 }
