@@ -75,7 +75,7 @@ func (t *Transport) Open(_ context.Context, req transport.OpenRequest) (transpor
 		if t.links[e.key()] != nil {
 			return nil, fmt.Errorf("open: stream %d epoch %d is open already: %w", req.Stream, req.Epoch, transport.ErrProtocol)
 		}
-		e.link = newLink(req)
+		e.link = newLink(req, e.gone)
 		t.links[e.key()] = e.link
 	}
 	return e, nil
@@ -143,6 +143,8 @@ func (e *endpoint) connect(ctx context.Context) error {
 		case e.link.hello <- struct{}{}:
 		case <-e.link.joined: // somebody else was first
 			return transport.ErrProof
+		case <-e.link.gone:
+			return transport.ErrPeerGone
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-e.gone:

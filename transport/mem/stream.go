@@ -21,6 +21,7 @@ type link struct {
 	proof  []byte
 	hello  chan struct{}
 	joined chan struct{} // closed when the responder took the hello
+	gone   chan struct{} // closed when the responder gave up
 	down   chan packet   // sender to receiver
 	up     chan packet   // receiver to sender
 	ends   [2]chan struct{}
@@ -30,9 +31,9 @@ type link struct {
 // done, heartbeat.
 const spare = 8
 
-func newLink(req transport.OpenRequest) *link {
+func newLink(req transport.OpenRequest, gone chan struct{}) *link {
 	return &link{
-		proof: proof(req), hello: make(chan struct{}), joined: make(chan struct{}),
+		proof: proof(req), hello: make(chan struct{}), joined: make(chan struct{}), gone: gone,
 		down: make(chan packet, req.Slots+spare), up: make(chan packet, req.Slots+spare),
 		ends: [2]chan struct{}{make(chan struct{}), make(chan struct{})},
 	}
@@ -181,9 +182,6 @@ func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 	slot := s.slots[index]
 	slot.Reset(frame)
 	s.lend(slot)
-	s.mu.Lock()
-	s.flushed = false
-	s.mu.Unlock()
 	return slot, nil
 }
 
@@ -222,6 +220,9 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 		Kind: wire.CDCData, Epoch: s.req.Epoch, Frame: slot.Frame, Slot: slot.Index,
 		HeadLen: uint32(len(head)), DataLen: uint32(len(data)),
 	}
+	s.mu.Lock()
+	s.flushed = false
+	s.mu.Unlock()
 	s.ledger.Take()
 	if err := s.ledger.Complete(slot.Index); err != nil {
 		return s.fail("send", err)

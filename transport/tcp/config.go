@@ -17,7 +17,7 @@ type Config struct {
 	Port  uint16         // server: port of the listener that calls HandleData; goes into offers
 	Bind  netip.Addr     // server: only this address, if valid and not unspecified
 
-	Timeout    time.Duration // TCP_USER_TIMEOUT and the bound on small writes; 0: 30 s
+	Timeout    time.Duration // for a peer that doesn't answer (a slow one does), a join, a small write; 0: 30 s
 	SendBuffer int           // SO_SNDBUF, bytes; 0: the kernel's choice
 	RecvBuffer int           // SO_RCVBUF, bytes; 0: the kernel's choice
 	Logger     hclog.Logger  // nil: silent

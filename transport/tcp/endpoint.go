@@ -27,8 +27,9 @@ type endpoint struct {
 	conns chan *net.TCPConn // responder: the connection that proved itself; room for one
 
 	mu     sync.Mutex
-	joined bool // a connection has proved itself
-	done   bool // closed or connected
+	joined bool                    // a connection has proved itself
+	done   bool                    // closed or connected
+	cancel context.CancelCauseFunc // ends a Connect that waits
 }
 
 // Open implements transport.Transport.
@@ -82,6 +83,9 @@ func (e *endpoint) finish() bool {
 		return false
 	}
 	e.done = true
+	if e.cancel != nil {
+		e.cancel(transport.ErrClosed)
+	}
 	if !e.req.Initiator {
 		e.t.mu.Lock()
 		delete(e.t.waiting, e.key())
@@ -152,7 +156,7 @@ func (t *Transport) accept(c *net.TCPConn) error {
 		return fmt.Errorf("stream %d has its connection: %w", j.Stream, transport.ErrProof)
 	}
 	e.joined = true
-	t.tune(c)
+	t.tune(c, e.req.Role)
 	e.conns <- c
 	return nil
 }
@@ -177,6 +181,11 @@ func (e *endpoint) Connect(ctx context.Context, peer []byte) (transport.Stream, 
 }
 
 func (e *endpoint) connect(ctx context.Context, peer []byte) (*net.TCPConn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if !e.begin(cancel) {
+		cancel(nil)
+		return nil, transport.ErrClosed
+	}
 	if e.req.Initiator {
 		return e.dial(ctx, peer)
 	}
@@ -199,6 +208,17 @@ func (e *endpoint) connect(ctx context.Context, peer []byte) (*net.TCPConn, erro
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// begin notes how Close can end a Connect; false: it is closed already.
+func (e *endpoint) begin(cancel context.CancelCauseFunc) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.done {
+		return false
+	}
+	e.cancel = cancel
+	return true
 }
 
 // dial tries the addresses of the pair until one is proved.
@@ -238,7 +258,11 @@ func (e *endpoint) addresses(o wire.TCPOffer) []netip.AddrPort {
 	return []netip.AddrPort{netip.AddrPortFrom(addr, control.Port())}
 }
 
+// dialOne bounds each try: an address that swallows everything must leave time
+// for the next.
 func (e *endpoint) dialOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.t.cfg.Timeout)
+	defer cancel()
 	d := net.Dialer{}
 	if len(e.t.cfg.Rails) > 0 {
 		if err := bindDialer(&d, e.req.Pair.Local, to.Addr()); err != nil {
@@ -250,7 +274,7 @@ func (e *endpoint) dialOne(ctx context.Context, to netip.AddrPort, nonce [16]byt
 		return nil, err
 	}
 	c := nc.(*net.TCPConn)
-	e.t.tune(c)
+	e.t.tune(c, e.req.Role)
 	if err := e.prove(ctx, c, nonce); err != nil {
 		_ = c.Close()
 		return nil, err
@@ -272,8 +296,7 @@ func (e *endpoint) prove(ctx context.Context, c *net.TCPConn, nonce [16]byte) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		// Refused, or dead: the server doesn't tell strangers which.
-		return fmt.Errorf("%w: %w", transport.ErrPeerGone, err)
+		return fmt.Errorf("%w: %w", transport.ErrProof, err)
 	}
 	got, err := wire.ParseJoin(b)
 	if err != nil || !e.proves(got, labelResponder, nonce) {
@@ -294,8 +317,12 @@ func bindDialer(d *net.Dialer, rail transport.Rail, to netip.Addr) error {
 	}
 	var local netip.Addr
 	for _, p := range r.Prefixes {
-		if p.Addr().Is4() == to.Is4() && (!local.IsValid() || p.Contains(to)) {
-			local = p.Addr()
+		a := p.Addr()
+		if a.Is4() != to.Is4() || a.IsLinkLocalUnicast() != to.IsLinkLocalUnicast() {
+			continue
+		}
+		if !local.IsValid() || p.Contains(to.WithZone("")) {
+			local = a.WithZone(to.Zone()) // none but for link-local ones
 		}
 	}
 	if !local.IsValid() {

@@ -4,17 +4,21 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
 
-// recvStream is the receiving end. ledger and writing are guarded by mu.
+// recvStream is the receiving end. ledger is guarded by mu, writing by writes,
+// which is taken first: a peer that doesn't listen can stop writes, not Close.
 type recvStream struct {
 	stream
 	ledger *transport.RecvLedger
 	eof    bool // the sender is done; set by Recv under mu
+
+	writes sync.Mutex
 	out    [wire.CDCSize]byte
 }
 
@@ -35,7 +39,7 @@ func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 	stop := s.watch(ctx)
 	defer stop()
 	for {
-		slot, err := s.next()
+		slot, err := s.next(ctx)
 		switch {
 		case err != nil:
 			return nil, s.fail(ctx, "recv", err)
@@ -53,7 +57,7 @@ func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 }
 
 // next reads one CDC and what belongs to it. No slot: it was not data.
-func (s *recvStream) next() (*transport.Slot, error) {
+func (s *recvStream) next(ctx context.Context) (*transport.Slot, error) {
 	c, err := s.readCDC()
 	if err != nil {
 		return nil, err
@@ -63,9 +67,10 @@ func (s *recvStream) next() (*transport.Slot, error) {
 		return s.data(c)
 	case wire.CDCRequest:
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.ledger.Request(c.Epoch) {
-			return nil, s.tell(wire.CDCAnswer)
+		answer := s.ledger.Request(c.Epoch)
+		s.mu.Unlock()
+		if answer {
+			return nil, s.tell(ctx, wire.CDCAnswer)
 		}
 		return nil, nil
 	case wire.CDCDone:
@@ -75,6 +80,9 @@ func (s *recvStream) next() (*transport.Slot, error) {
 			return nil, fmt.Errorf("done after %d frames, %d arrived: %w", c.Frame, s.ledger.Arrived(), transport.ErrProtocol)
 		}
 		s.eof = true
+		// All was released, so there is nothing more to say. The sender waits
+		// for this, and need not wait for our engine.
+		_ = s.conn.CloseWrite()
 		return nil, nil
 	case wire.CDCHeartbeat:
 		return nil, nil
@@ -103,30 +111,46 @@ func (s *recvStream) Release(slot *transport.Slot) error {
 	if !s.back(slot) {
 		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", slot.Index, transport.ErrProtocol))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return s.wrap("release", transport.ErrClosed)
-	}
-	tell, err := s.ledger.Release(slot.Index)
-	if err == nil && tell {
-		err = s.tell(wire.CDCCredit)
-	}
+	tell, err := s.release(slot)
 	if err != nil {
-		if isGone(err) {
-			err = fmt.Errorf("%w: %w", transport.ErrPeerGone, err)
-		}
 		return s.wrap("release", err)
+	}
+	if !tell {
+		return nil
+	}
+	if err := s.tell(context.Background(), wire.CDCCredit); err != nil {
+		return s.fail(context.Background(), "release", err)
 	}
 	return nil
 }
 
-// tell sends the grant. mu is held: grants leave in order.
-func (s *recvStream) tell(kind wire.CDCKind) error {
+func (s *recvStream) release(slot *transport.Slot) (tell bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false, transport.ErrClosed
+	}
+	return s.ledger.Release(slot.Index)
+}
+
+// tell sends the grant. Grants leave in order. An honest sender always has room
+// for one (see doc.go), so this waits for no more than the network.
+func (s *recvStream) tell(ctx context.Context, kind wire.CDCKind) error {
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	s.mu.Lock()
+	if s.err != nil { // half a CDC may have been written
+		defer s.mu.Unlock()
+		return s.err
+	}
 	c := wire.CDC{Kind: kind, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}
 	s.ledger.Told()
+	s.mu.Unlock()
 	if err := s.conn.SetWriteDeadline(time.Now().Add(s.bound)); err != nil {
 		return err
+	}
+	if ctx.Err() != nil { // its end may have set a deadline just before ours
+		return context.Cause(ctx)
 	}
 	_, err := s.conn.Write(c.Append(s.out[:0]))
 	return err

@@ -14,10 +14,11 @@ import (
 type sendStream struct {
 	stream
 	ledger  *transport.SendLedger
-	flushed bool // the last call was a Flush that succeeded; under mu
+	flushed bool // a Flush succeeded and nothing was sent since; under mu
 
 	cdc  [wire.CDCSize]byte
 	vecs [2][]byte
+	left net.Buffers // what of vecs is not written yet
 }
 
 var _ transport.SendStream = (*sendStream)(nil)
@@ -33,7 +34,6 @@ func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 	}
 	s.mu.Lock()
 	index, frame := s.ledger.Next()
-	s.flushed = false
 	s.mu.Unlock()
 	slot := s.slots[index]
 	slot.Reset(frame)
@@ -52,10 +52,10 @@ func (s *sendStream) wait(ctx context.Context, op string, ready func(*transport.
 	stop := s.watch(ctx)
 	defer stop()
 	for !s.check(ready) {
-		if err := s.ask(); err != nil {
+		if err := s.ask(ctx); err != nil {
 			return s.fail(ctx, op, err)
 		}
-		if err := s.readCredit(); err != nil {
+		if err := s.readCredit(ctx); err != nil {
 			return s.fail(ctx, op, err)
 		}
 	}
@@ -73,26 +73,52 @@ func (s *sendStream) check(ready func(*transport.SendLedger) bool) bool {
 
 // ask tells the receiver that the writer is blocked. TCP loses nothing, so it
 // never needs to be said again.
-func (s *sendStream) ask() error {
+func (s *sendStream) ask(ctx context.Context) error {
 	s.mu.Lock()
 	ok := s.ledger.Ask(false)
 	s.mu.Unlock()
 	if !ok {
 		return nil
 	}
-	return s.small(wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch})
+	return s.write(ctx, wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}, nil)
 }
 
-func (s *sendStream) small(c wire.CDC) error {
-	_, err := s.conn.Write(c.Append(s.cdc[:0]))
-	return err
+// write writes a CDC and what belongs to it, in one call where the kernel takes
+// it. Whatever a look interrupts goes on where it stopped.
+func (s *sendStream) write(ctx context.Context, c wire.CDC, body []byte) error {
+	s.vecs = [2][]byte{c.Append(s.cdc[:0]), body}
+	s.left = s.vecs[:]
+	for {
+		err := s.conn.SetWriteDeadline(s.look())
+		if ctx.Err() != nil { // its end may have set a deadline just before ours
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			_, err = s.left.WriteTo(s.conn)
+		}
+		if !s.again(ctx, err) {
+			return err
+		}
+	}
 }
 
-// readCredit reads one CDC of the receiver.
-func (s *sendStream) readCredit() error {
-	c, err := s.readCDC()
-	if err != nil {
-		return err
+// readCredit reads one CDC of the receiver. A look between two parts of it loses nothing.
+func (s *sendStream) readCredit(ctx context.Context) error {
+	var c wire.CDC
+	for {
+		err := s.conn.SetReadDeadline(s.look())
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			c, err = s.readCDC()
+		}
+		if err == nil {
+			break
+		}
+		if !s.again(ctx, err) {
+			return err
+		}
 	}
 	switch c.Kind {
 	case wire.CDCCredit, wire.CDCAnswer:
@@ -120,12 +146,12 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 	if ctx.Err() != nil {
 		return s.fail(ctx, "send", ctx.Err())
 	}
-	body := slot.Bytes()
 	c := wire.CDC{
 		Kind: wire.CDCData, Epoch: s.req.Epoch, Frame: slot.Frame, Slot: slot.Index,
 		HeadLen: uint32(len(slot.Head())), DataLen: uint32(len(slot.Data())),
 	}
 	s.mu.Lock()
+	s.flushed = false
 	s.ledger.Take()
 	// The kernel has its own copy when a write returns.
 	err := s.ledger.Complete(slot.Index)
@@ -134,9 +160,7 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 		return s.fail(ctx, "send", err)
 	}
 	stop := s.watch(ctx)
-	s.vecs[0], s.vecs[1] = c.Append(s.cdc[:0]), body
-	bufs := net.Buffers(s.vecs[:])
-	_, err = bufs.WriteTo(s.conn)
+	err = s.write(ctx, c, slot.Bytes())
 	if !stop() && err == nil && ctx.Done() != nil {
 		err = ctx.Err()
 	}
@@ -174,8 +198,9 @@ func (s *sendStream) Close() error {
 		return nil
 	}
 	if clean {
+		done := wire.CDC{Kind: wire.CDCDone, Epoch: s.req.Epoch, Frame: sent}
 		_ = s.conn.SetWriteDeadline(time.Now().Add(closeWait))
-		if s.small(wire.CDC{Kind: wire.CDCDone, Epoch: s.req.Epoch, Frame: sent}) != nil {
+		if _, err := s.conn.Write(done.Append(nil)); err != nil {
 			clean = false
 		}
 	}

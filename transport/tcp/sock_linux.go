@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport"
 )
 
 // bindToDevice binds a socket to an interface, socket(7). false: not allowed
@@ -23,8 +25,13 @@ func bindToDevice(raw syscall.RawConn, name string) (bool, error) {
 }
 
 // tune sets what a data connection needs. Each is an improvement that the
-// connection can do without, so failures don't matter.
-func (t *Transport) tune(c *net.TCPConn) {
+// connection can do without, so failures don't matter. A receiver sends only
+// credits, which always have room: nothing but a dead peer leaves them
+// unacknowledged, so TCP_USER_TIMEOUT is right for it. For a sender it is not:
+// Linux also counts the time that the peer's window is closed, with every probe
+// answered, and would take a slow disk for a dead host (seen on 6.18). A sender
+// looks for itself: answers.
+func (t *Transport) tune(c *net.TCPConn, role transport.Role) {
 	_ = c.SetNoDelay(true)
 	if t.cfg.SendBuffer > 0 {
 		_ = c.SetWriteBuffer(t.cfg.SendBuffer)
@@ -34,9 +41,30 @@ func (t *Transport) tune(c *net.TCPConn) {
 	}
 	_ = c.SetKeepAliveConfig(net.KeepAliveConfig{
 		Enable: true, Idle: t.cfg.Timeout / 2, Interval: max(t.cfg.Timeout/6, time.Second), Count: 3})
-	if raw, err := c.SyscallConn(); err == nil {
+	if raw, err := c.SyscallConn(); err == nil && role == transport.Receiver {
 		_ = raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(t.cfg.Timeout.Milliseconds()))
 		})
 	}
+}
+
+// answers says whether the peer's kernel lives, as far as can be told: it has
+// been heard of within limit, or nothing is owed to us. Probes of a closed
+// window are rare when it is closed for long (up to two minutes apart, tcp(7)),
+// but each is answered at once: three without an answer are owed.
+func answers(c *net.TCPConn, limit time.Duration) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	alive := false
+	err = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return
+		}
+		silent := time.Duration(info.Last_ack_recv) * time.Millisecond
+		alive = silent < limit || info.Unacked == 0 && info.Probes < 3
+	})
+	return err == nil && alive
 }

@@ -16,6 +16,9 @@ import (
 )
 
 const (
+	// looks: so many times within Config.Timeout a sender that waits looks
+	// whether its peer still answers.
+	looks = 4
 	// closeWait bounds the wait for the peer at a clean close.
 	closeWait = 3 * time.Second
 	// readAhead: bytes read together with a CDC. It makes small frames cost one
@@ -136,6 +139,22 @@ func isGone(err error) bool {
 		}
 	}
 	return false
+}
+
+// look is when a sender that waits looks after its peer next.
+func (s *stream) look() time.Time { return time.Now().Add(s.bound / looks) }
+
+// again says whether err means only that a look is due, and the peer still
+// answers. A receiver may be slow for as long as it likes: a window that stays
+// closed is back-pressure. TCP_USER_TIMEOUT would end the connection for it.
+func (s *stream) again(ctx context.Context, err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed() && answers(s.conn, s.bound)
+}
+
+func (s *stream) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // past is a deadline that has passed.

@@ -1,0 +1,162 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/transporttest"
+)
+
+// join connects a sender that dials with its receiver.
+func join(tb testing.TB, w transporttest.World, slots, size int) (*sendStream, *recvStream) {
+	tb.Helper()
+	ctx := context.Background()
+	local, err := w.Initiator.Probe(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	peer, err := w.Responder.Probe(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pairs, err := w.Initiator.Pair(local, peer, w.Control)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	req := transport.OpenRequest{Pair: pairs[0], Role: transport.Receiver, Key: make([]byte, 32),
+		Slots: slots, SlotSize: size, Control: w.Control}
+	r, err := w.Responder.Open(ctx, req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	req.Role, req.Initiator = transport.Sender, true
+	i, err := w.Initiator.Open(ctx, req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	far := make(chan transport.Stream, 1)
+	go func() {
+		defer close(far)
+		if st, err := r.Connect(ctx, i.Offer()); err == nil {
+			far <- st
+		}
+	}()
+	near, err := i.Connect(ctx, r.Offer())
+	st, ok := <-far
+	if err != nil || !ok {
+		tb.Fatalf("connect: %v", err)
+	}
+	tb.Cleanup(func() { _, _ = near.Close(), st.Close() })
+	return near.(*sendStream), st.(*recvStream)
+}
+
+// A slow disk is no fault, however long it takes: TCP_USER_TIMEOUT on the
+// sender would end this stream, since Linux counts the time of a closed window.
+func TestAReceiverMayStallFarBeyondTheTimeout(t *testing.T) {
+	const slots, size = 16, 1 << 20
+	const timeout = 200 * time.Millisecond
+	s, r := join(t, world(t, func(c *Config) {
+		c.Timeout, c.SendBuffer, c.RecvBuffer = timeout, 64<<10, 64<<10
+	}), slots, size)
+	ctx := context.Background()
+	done := make(chan error, 1)
+	go func() {
+		for range slots {
+			slot, err := s.Acquire(ctx)
+			if err == nil {
+				err = slot.SetLen(0, size)
+			}
+			if err == nil {
+				err = s.Send(ctx, slot)
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- errors.Join(s.Flush(ctx), s.Close())
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("16 MiB went into buffers of 64 KiB, or: %v", err)
+	case <-time.After(10 * timeout):
+	}
+	for {
+		slot, err := r.Recv(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Release(slot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A frame costs no garbage but the watch over ctx: 10 GB/s in slots of 1 MiB
+// are 10,000 frames a second, on a collector that should have nothing to do.
+func TestAFrameAllocatesNothing(t *testing.T) {
+	s, r := join(t, world(t, func(*Config) {}), 4, 4096)
+	ctx := context.Background()
+	n := testing.AllocsPerRun(500, func() {
+		slot, err := s.Acquire(ctx)
+		if err == nil {
+			err = slot.SetLen(64, 100)
+		}
+		if err == nil {
+			err = s.Send(ctx, slot)
+		}
+		if err == nil {
+			slot, err = r.Recv(ctx)
+		}
+		if err == nil {
+			err = r.Release(slot)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 2 {
+		t.Errorf("%v allocations per frame", n)
+	}
+}
+
+func TestMemoryGoesWithItsLastHolder(t *testing.T) {
+	s, r := join(t, world(t, func(*Config) {}), 2, 4096)
+	slot, err := s.Acquire(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = s.Close(), r.Close()
+	if r.slab.mem != nil {
+		t.Error("nobody holds a slot of the receiver, its memory is still mapped")
+	}
+	if s.slab.mem == nil {
+		t.Fatal("memory was unmapped under a slot in use")
+	}
+	slot.Space()[0] = 1
+	s.Discard(slot)
+	if s.slab.mem != nil {
+		t.Error("the last slot is back, the memory is still mapped")
+	}
+}
+
+func TestALivePeerAnswers(t *testing.T) {
+	s, r := join(t, world(t, func(*Config) {}), 2, 4096)
+	if !answers(s.conn, time.Nanosecond) {
+		t.Error("nothing is owed, and yet the peer is taken for dead")
+	}
+	_, _ = s.Close(), r.Close()
+	if answers(s.conn, time.Hour) {
+		t.Error("a closed connection answers")
+	}
+}
