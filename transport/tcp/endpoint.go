@@ -296,7 +296,8 @@ func (e *endpoint) prove(ctx context.Context, c *net.TCPConn, nonce [16]byte) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("%w: %w", transport.ErrProof, err)
+		// Refused, or dead: the server doesn't tell strangers which.
+		return fmt.Errorf("%w: %w", transport.ErrPeerGone, err)
 	}
 	got, err := wire.ParseJoin(b)
 	if err != nil || !e.proves(got, labelResponder, nonce) {
