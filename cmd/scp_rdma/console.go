@@ -4,44 +4,47 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"scp_rdma/engine"
 	"scp_rdma/localfs"
 )
 
-// maxShown: problems of one transfer that are told one by one.
-const maxShown = 100
-
 // console is where a run speaks to a person: results on stdout, everything
-// else on stderr, a progress line below it if that is a terminal.
+// else on stderr, and a progress line below that if it is a terminal.
 type console struct {
 	out, err io.Writer
 	quiet    bool
 	bar      *progress // nil: no terminal
 
 	mu       sync.Mutex
-	problems uint64
-	skipped  map[string]uint64
-	told     map[string]bool // problems of OpenSource, so that its error does not say them again
+	problems tally // what was not copied
+	skipped  tally // what is never copied
+	deaf     bool  // stdout can't be written to
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, skipped: map[string]uint64{}, told: map[string]bool{}}
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, problems: tally{}, skipped: tally{}}
 	if !o.quiet && !o.server {
-		c.bar = newProgress(e.stderr)
+		c.bar = newProgress(e)
 	}
 	return c
 }
 
-// say prints a line of results.
+// say prints a line of results. When nobody can read them, that is said once.
 func (c *console) say(line string) {
 	if c.quiet {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, _ = fmt.Fprintln(c.out, line) // nobody left to tell if that fails
+	_, err := fmt.Fprintln(c.out, line)
+	first := err != nil && !c.deaf
+	c.deaf = c.deaf || err != nil
+	c.mu.Unlock()
+	if first {
+		c.line("scp_rdma: " + errorLine(fmt.Errorf("write to stdout: %w", err)))
+	}
 }
 
 // note prints a word about a run that goes on.
@@ -51,14 +54,15 @@ func (c *console) note(line string) {
 	}
 }
 
-// line prints on stderr, above the progress line.
+// line prints on stderr, above the progress line. If that fails there is
+// nobody left to tell.
 func (c *console) line(s string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.bar != nil {
 		c.bar.above(s)
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	_, _ = fmt.Fprintln(c.err, s)
 }
 
@@ -70,55 +74,64 @@ func (c *console) Watch(snapshot func() engine.Snapshot) {
 }
 
 // Problem implements engine.Observer. Devices and the like are skipped with a
-// word; everything else was not copied, which is an error.
+// warning; everything else was not copied, which is an error.
 func (c *console) Problem(p engine.Problem) {
-	text := quote(p.Path) + ": " + quote(p.Err.Error())
-	c.mu.Lock()
-	c.told[p.Err.Error()] = true
 	if errors.Is(p.Err, localfs.ErrSpecial) {
-		c.skipped[quote(p.Err.Error())]++
-		c.mu.Unlock()
-		c.note(text)
+		if !c.quiet {
+			c.report(c.skipped, p)
+		}
 		return
 	}
-	c.problems++
-	n := c.problems
+	c.report(c.problems, p)
+}
+
+// missing is a source that was named but can't be had: an error, whatever it is.
+func (c *console) missing(path string, err error) {
+	c.report(c.problems, engine.Problem{Path: path, Err: err})
+}
+
+// report tells of a problem, or only counts it.
+func (c *console) report(t tally, p engine.Problem) {
+	c.mu.Lock()
+	kind, n := t.add(kindOf(p.Err))
 	c.mu.Unlock()
 	switch {
 	case n <= maxShown:
-		c.line("scp_rdma: " + text)
+		c.line("scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err))
 	case n == maxShown+1:
-		c.line("scp_rdma: further problems are only counted")
+		c.line(fmt.Sprintf("scp_rdma: more than %d times: %s; more of these are only counted", maxShown, kind))
 	}
 }
 
-// onlyIfNew drops an error that was told as a problem already.
-func (c *console) onlyIfNew(err error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for told := range c.told {
-		if told == err.Error() {
-			return errors.Join(errTold, err)
-		}
-	}
-	return err
-}
-
-// errTold marks an error whose text is on the screen already.
-var errTold = errors.New("nothing to send")
-
+// failed says whether anything was not copied.
 func (c *console) failed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.problems > 0
+	return len(c.problems) > 0
 }
 
-func (c *console) begin() {
+// begin shows the progress line, with a word on what is done until Watch.
+func (c *console) begin(title string) {
 	if c.bar != nil {
-		c.bar.begin()
+		c.bar.begin(title)
 	}
 }
 
+// title says what is done now; until Watch.
+func (c *console) title(title string) {
+	if c.bar != nil {
+		c.bar.setTitle(title)
+	}
+}
+
+// stopping says that the run was interrupted and winds down.
+func (c *console) stopping() {
+	if c.bar != nil {
+		c.bar.setStopping()
+	}
+}
+
+// end takes the progress line away. More calls change nothing.
 func (c *console) end() {
 	if c.bar != nil {
 		c.bar.end()
@@ -128,9 +141,21 @@ func (c *console) end() {
 // summary says what came of a transfer.
 func (c *console) summary(r *engine.Report, done bool) {
 	c.mu.Lock()
-	skipped := c.skipped
+	lines := summarise(r, done, c.skipped, c.problems)
 	c.mu.Unlock()
-	for _, line := range summarise(r, done, skipped) {
+	for _, line := range lines {
 		c.say(line)
 	}
+}
+
+// logLines is where a logger writes: its lines don't break the progress line,
+// and what a peer has put into them is escaped.
+type logLines struct{ con *console }
+
+// Write implements io.Writer.
+func (l logLines) Write(p []byte) (int, error) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(p), "\n"), "\n") {
+		l.con.line(quote(line))
+	}
+	return len(p), nil
 }

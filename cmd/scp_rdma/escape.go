@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// quote makes text from a file system or a peer fit for a terminal and a log:
-// control characters, invalid UTF-8 and what can't be seen are escaped as in Go.
+// quote makes text from a file system or a peer fit for one line of a terminal
+// or a log: control characters, invalid UTF-8 and what can't be seen are
+// escaped as in Go's strings.
 func quote(s string) string {
 	if plain(s) {
 		return s

@@ -36,7 +36,7 @@ type exitCode struct {
 func exitCodes() []exitCode {
 	never := func(error) bool { return false }
 	return []exitCode{
-		{exitDone, "done", never},    // no error at all
+		{exitDone, "done", never},   // no error at all
 		{exitError, "error", never}, // what no other row claims
 		{exitUsage, "usage", either(said(wire.ByeUsage), is(errUsage, localfs.ErrUsage))},
 		{exitPartial, "some files could not be copied (all others were)", is(errPartial)},

@@ -7,38 +7,37 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cheggaaa/pb/v3"
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/engine"
 )
 
-const (
-	// tick: often enough to live, seldom enough to cost nothing.
-	tick = 200 * time.Millisecond
-	// minWidth: on narrower terminals lines would wrap and pile up.
-	minWidth = 20
-	// The line: what it is at, a bar once the whole is known, rate, time left, files.
-	template = `{{string . "phase"}} {{string . "files"}} {{counters .}} {{bar . }} {{percent .}} {{speed . }} {{rtime . "%s left"}} {{string . "current"}}`
-)
+// tick: often enough to live, seldom enough to cost nothing. The first one is
+// waited for, so that what is over at once does not flicker.
+const tick = 200 * time.Millisecond
+
+// plainWidth is for a terminal that doesn't say how wide it is.
+const plainWidth = 80
 
 // progress is the one line below all others on a terminal.
 type progress struct {
 	w     io.Writer
-	width func() int
-	bar   *pb.ProgressBar
+	width func() int // columns; 0: no terminal
 
 	mu       sync.Mutex
+	line     *progressLine
 	snapshot func() engine.Snapshot
+	title    string // until there is a snapshot
+	stopping bool
 	shown    bool
-	stop     chan struct{}
+	stop     chan struct{} // nil: not running
 	wg       sync.WaitGroup
 }
 
-// newProgress gives a progress line if w is a terminal, else nil.
-func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	if !ok {
+// newProgress gives a progress line if stderr is a terminal that can take one, else nil.
+func newProgress(e env) *progress {
+	f, ok := e.stderr.(*os.File)
+	if !ok || e.getenv("TERM") == "dumb" {
 		return nil
 	}
 	raw, err := f.SyscallConn()
@@ -47,11 +46,11 @@ func newProgress(w io.Writer) *progress {
 	}
 	width := func() int {
 		n := 0
-		_ = raw.Control(func(fd uintptr) {
+		_ = raw.Control(func(fd uintptr) { // fails on a closed file: no terminal
 			if ws, err := unix.IoctlGetWinsize(int(fd), unix.TIOCGWINSZ); err == nil {
 				n = int(ws.Col)
 				if n == 0 {
-					n = 80 // a terminal that doesn't say
+					n = plainWidth
 				}
 			}
 		})
@@ -60,29 +59,43 @@ func newProgress(w io.Writer) *progress {
 	if width() == 0 {
 		return nil
 	}
-	bar := pb.ProgressBarTemplate(template).New(0)
-	bar.Set(pb.Bytes, true).Set(pb.Static, true).Set(pb.Color, false).Set(pb.SIBytesPrefix, false)
-	return &progress{w: w, width: width, bar: bar}
+	return &progress{w: f, width: width, line: newProgressLine()}
 }
 
+// watch shows what snapshot says from now on.
 func (p *progress) watch(snapshot func() engine.Snapshot) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.snapshot = snapshot
-	p.mu.Unlock()
+}
+
+func (p *progress) setTitle(title string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.title = title
+}
+
+func (p *progress) setStopping() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopping = true
 }
 
 // begin shows the line until end.
-func (p *progress) begin() {
-	p.stop = make(chan struct{})
-	p.bar.Start()
+func (p *progress) begin(title string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.title = title
+	stop := make(chan struct{})
+	p.stop = stop
 	p.wg.Go(func() {
 		t := time.NewTicker(tick)
 		defer t.Stop()
 		for {
-			p.draw()
 			select {
 			case <-t.C:
-			case <-p.stop:
+				p.draw()
+			case <-stop:
 				return
 			}
 		}
@@ -91,25 +104,30 @@ func (p *progress) begin() {
 
 // end takes the line away.
 func (p *progress) end() {
-	close(p.stop)
+	p.mu.Lock()
+	if p.stop != nil {
+		close(p.stop)
+		p.stop = nil
+	}
+	p.mu.Unlock()
 	p.wg.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
 }
 
-// above prints a line over the progress line.
+// above prints a line over the progress line, which comes back with the next tick.
 func (p *progress) above(s string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	_, _ = fmt.Fprintln(p.w, s)
+	_, _ = fmt.Fprintln(p.w, s) // nobody left to tell
 }
 
 // clear wipes the line; p.mu is held.
 func (p *progress) clear() {
 	if p.shown {
-		_, _ = io.WriteString(p.w, "\r\x1b[K")
+		_, _ = io.WriteString(p.w, "\r\x1b[K") // nobody left to tell
 		p.shown = false
 	}
 }
@@ -117,37 +135,20 @@ func (p *progress) clear() {
 func (p *progress) draw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	width := p.width()
-	if p.snapshot == nil || width < minWidth {
+	// One column stays free: a terminal wraps after the last.
+	width := p.width() - 1
+	if width <= 0 {
 		return
 	}
-	p.set(p.snapshot(), width)
-	line := []rune(p.bar.String())
-	_, _ = io.WriteString(p.w, "\r"+string(line[:min(len(line), width-1)])+"\x1b[K")
+	var text string
+	switch {
+	case p.stopping:
+		text = p.line.wait("interrupted, stopping (once more ends at once)", width)
+	case p.snapshot == nil:
+		text = p.line.wait(p.title, width)
+	default:
+		text = p.line.show(p.snapshot(), p.title, width)
+	}
+	_, _ = io.WriteString(p.w, "\r"+text+"\x1b[K") // nobody left to tell
 	p.shown = true
-}
-
-// set gives the bar what there is to show.
-func (p *progress) set(s engine.Snapshot, width int) {
-	phase := map[engine.Phase]string{
-		engine.PhaseConnecting: "connecting", engine.PhaseSending: "sending", engine.PhaseFinishing: "finishing", engine.PhaseDone: "done",
-	}[s.Phase]
-	more := ""
-	if !s.WalkDone && s.Phase == engine.PhaseSending {
-		phase, more = "scanning, sending", "+"
-	}
-	p.bar.SetWidth(width - 1)
-	p.bar.SetTotal(int64(s.Bytes)).SetCurrent(int64(s.BytesDone))
-	p.bar.Set("phase", phase)
-	p.bar.Set("files", fmt.Sprintf("%d/%d%s files", s.FilesDone, s.Files, more))
-	p.bar.Set("current", shorten(quote(s.Current), width/3))
-}
-
-// shorten keeps the end of a path, which tells more than its beginning.
-func shorten(s string, width int) string {
-	r := []rune(s)
-	if len(r) <= width {
-		return s
-	}
-	return "…" + string(r[len(r)-max(width-1, 0):])
 }

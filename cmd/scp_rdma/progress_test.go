@@ -16,6 +16,8 @@ import (
 	"scp_rdma/localfs"
 )
 
+func noEnv(string) string { return "" }
+
 // terminal is a real pseudo terminal of the given width; screen gathers what it is sent.
 func terminal(t *testing.T, width uint16) (tty *os.File, screen func() string) {
 	t.Helper()
@@ -83,18 +85,18 @@ func eventually(t *testing.T, screen func() string, want string) {
 
 func TestATerminalShowsOneLineThatLives(t *testing.T) {
 	tty, screen := terminal(t, 100)
-	con := newConsole(env{stdout: &bytes.Buffer{}, stderr: tty}, &options{})
+	con := newConsole(env{stdout: &bytes.Buffer{}, stderr: tty, getenv: noEnv}, &options{})
 	var mu sync.Mutex
 	snap := engine.Snapshot{Phase: engine.PhaseConnecting}
 	set := func(s engine.Snapshot) { mu.Lock(); snap = s; mu.Unlock() }
 	con.Watch(func() engine.Snapshot { mu.Lock(); defer mu.Unlock(); return snap })
-	con.begin()
-	eventually(t, screen, "connecting")
+	con.begin("connecting to host:1777")
+	eventually(t, screen, "connecting to host:1777 (")
 	set(engine.Snapshot{Phase: engine.PhaseSending, Files: 10, FilesDone: 3, Bytes: 4 << 20, BytesDone: 1 << 20, Current: "dir/odd\nname\x1b[31m"})
-	eventually(t, screen, "scanning, sending 3/10+ files")
+	eventually(t, screen, "3/10+ files")
 	eventually(t, screen, `dir/odd\nname\x1b[31m`)
 	set(engine.Snapshot{Phase: engine.PhaseSending, WalkDone: true, Files: 10, FilesDone: 5, Bytes: 4 << 20, BytesDone: 2 << 20})
-	eventually(t, screen, "50.00%")
+	eventually(t, screen, "50% 2.00 MiB of 4.00 MiB")
 	con.Problem(engine.Problem{Path: "a\rb", Err: os.ErrPermission})
 	eventually(t, screen, "\r\x1b[Kscp_rdma: a\\rb: permission denied\r\n")
 	set(engine.Snapshot{Phase: engine.PhaseFinishing})
@@ -111,9 +113,9 @@ func TestATerminalShowsOneLineThatLives(t *testing.T) {
 
 func TestNoTerminalNoProgress(t *testing.T) {
 	var out, err bytes.Buffer
-	con := newConsole(env{stdout: &out, stderr: &err}, &options{})
+	con := newConsole(env{stdout: &out, stderr: &err, getenv: noEnv}, &options{})
 	con.Watch(func() engine.Snapshot { t.Error("asked for progress"); return engine.Snapshot{} })
-	con.begin()
+	con.begin("looking")
 	con.end()
 	con.Problem(engine.Problem{Path: "fifo", Err: fmt.Errorf("fifo: %w", localfs.ErrSpecial)})
 	if con.failed() {
@@ -130,8 +132,8 @@ func TestNoTerminalNoProgress(t *testing.T) {
 func TestQuietSaysNothingButErrors(t *testing.T) {
 	tty, screen := terminal(t, 80)
 	var out bytes.Buffer
-	con := newConsole(env{stdout: &out, stderr: tty}, &options{quiet: true})
-	con.begin()
+	con := newConsole(env{stdout: &out, stderr: tty, getenv: noEnv}, &options{quiet: true})
+	con.begin("looking")
 	con.note("a note")
 	con.say("a line")
 	con.summary(&engine.Report{}, true)

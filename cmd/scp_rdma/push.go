@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
 
@@ -14,44 +13,69 @@ import (
 )
 
 // push sends the sources of a job.
-func push(ctx context.Context, e env, o *options, j job, log hclog.Logger) error {
-	con := newConsole(e, o)
+func push(ctx context.Context, con *console, o *options, j job, log hclog.Logger) error {
+	for _, hint := range destinationHints(j.to) {
+		con.note(hint)
+	}
+	con.begin("looking at the sources")
+	defer con.end()
+	defer context.AfterFunc(ctx, con.stopping)()
+	walking := false
 	src, err := localfs.OpenSource(j.sources, localfs.SourceOptions{
 		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Logger: log.Named("source"),
-		Problem: func(path string, err error) { con.Problem(engine.Problem{Path: path, Err: err}) },
+		Problem: func(path string, err error) {
+			if !walking {
+				con.missing(path, err)
+				return
+			}
+			con.Problem(engine.Problem{Path: path, Err: err})
+		},
 	})
 	if err != nil {
-		return con.onlyIfNew(err)
+		return err
 	}
-	defer func() { _ = src.Close() }() // read-only: closing has nothing left to report
+	defer func() { _ = src.Close() }() // only read from: nothing is lost with it
+	walking = true
 	target, err := targetOf(j.to, o.exact, src.Tops())
 	if err != nil {
 		return err
 	}
-	for _, hint := range hints(j.to, src.Tops(), o.follow) {
+	for _, hint := range sourceHints(src.Tops()) {
 		con.note(hint)
 	}
-	reg, err := clientTransports(ctx, o, j.to.host, log)
+	report, err := send(ctx, con, o, j, src, target, log)
+	con.end()
+	return settle(ctx, con, report, err)
+}
+
+// send runs the transfer. The report is nil if it did not begin.
+func send(ctx context.Context, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
+	addr := net.JoinHostPort(j.to.host, strconv.Itoa(int(o.port)))
+	con.title("connecting to " + quote(addr))
+	reg, err := clientTransports(o, resolve(ctx, o, j.to.host), log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	con.begin()
-	report, err := engine.Send(ctx, engine.SendConfig{
-		Network: o.network(), Addr: net.JoinHostPort(j.to.host, strconv.Itoa(int(o.port))),
-		Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
+	return engine.Send(ctx, engine.SendConfig{
+		Network: o.network(), Addr: addr, Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr,
 		Control: control.Config{Logger: log.Named("control")}, Observer: con, Logger: log.Named("engine"),
 	})
-	con.end()
-	var sig signalError
-	if errors.As(context.Cause(ctx), &sig) {
+}
+
+// settle prints the summary and says what a transfer ended with.
+func settle(ctx context.Context, con *console, r *engine.Report, err error) error {
+	// A signal that came after the last confirmation has interrupted nothing.
+	if sig, ok := interrupted(ctx); ok && err != nil {
 		err = sig
 	}
-	if err == nil || report.Files > 0 {
-		con.summary(report, err == nil)
+	if r != nil && (err == nil || r.Files > 0) {
+		con.summary(r, err == nil)
 	}
-	if err == nil && con.failed() {
+	if r != nil && err == nil && (con.failed() || r.Failed > 0) {
 		return errPartial
 	}
 	return err
 }
+
+var _ engine.Observer = (*console)(nil)

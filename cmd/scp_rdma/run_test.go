@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +20,7 @@ import (
 // call runs the program in this process.
 func call(args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	code = run(env{stdout: &out, stderr: &err}, args)
+	code = run(context.Background(), env{stdout: &out, stderr: &err, getenv: noEnv}, args)
 	return code, out.String(), err.String()
 }
 
@@ -36,23 +37,22 @@ func TestMistakesAreTold(t *testing.T) {
 		{nil, 2, "nothing to do"},
 		{[]string{"-p", file, "host:"}, 2, "-p is the port; modes and times are always kept"},
 		{[]string{"-rp", file, "host:"}, 2, "-p is the port; modes and times are always kept"},
-		{[]string{"-p", "65536", file, "host:"}, 2, "-p is the port"},
+		{[]string{"-p", "65536", file, "host:"}, 2, "-p 65536: a port is 1 to 65535"},
 		{[]string{"-p", "0", file, "host:"}, 2, "1 to 65535"},
 		{[]string{"-P", "22", file, "host:"}, 2, "the port is -p"},
-		{[]string{"--nonsense", file, "host:"}, 2, "unknown flag"},
-		{[]string{"-j", "0", file, "host:"}, 2, "1 to 64"},
+		{[]string{"--nonsense", file, "host:"}, 2, "--nonsense is not known"},
 		{[]string{"-j", "65", file, "host:"}, 2, "1 to 64"},
 		{[]string{"-4", "-6", file, "host:"}, 2, "-4 and -6"},
 		{[]string{"-s", "-T"}, 2, "-s receives"},
 		{[]string{"-s", "-j", "2"}, 2, "-s receives"},
-		{[]string{"-s", file}, 2, "takes no files"},
-		{[]string{"-s", "--allow", "all"}, 2, "one of owner"},
+		{[]string{"-s", file}, 2, "it takes none"},
+		{[]string{"-s", "--allow", "all"}, 2, "it takes owner"},
 		{[]string{"-s", "--grace", "-1s"}, 2, "negative"},
 		{[]string{"--once", file, "host:"}, 2, "needs -s"},
-		{[]string{"--numeric-ids", file, "host:"}, 2, "needs --owner"},
-		{[]string{file, "user@host:"}, 2, "user names are not offered"},
-		{[]string{"--transport", "verbs", file, "127.0.0.1:"}, 4, "not in this build"},
-		{[]string{"-s", "--transport", "verbs", "-p", "0", "-o", t.TempDir()}, 4, "not in this build"},
+		{[]string{"--numeric-ids", file, "host:"}, 2, "--owner"},
+		{[]string{file, "user@host:"}, 2, "users are not offered"},
+		{[]string{"--transport", "verbs", file, "127.0.0.1:"}, 4, "this build can't do that"},
+		{[]string{"-s", "--transport", "verbs", "-p", "0", "-o", t.TempDir()}, 4, "this build can't do that"},
 		{[]string{file + ".missing", "127.0.0.1:"}, 1, "no such file"},
 	}
 	for _, tt := range tests {
@@ -74,7 +74,7 @@ func TestVersionAndHelp(t *testing.T) {
 	}
 	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {
 		code, out, _ := call(args...)
-		if code != 0 || !strings.Contains(out, exitTable()) || !strings.Contains(out, "one per core") {
+		if code != 0 || !strings.Contains(out, exitTable()) || !strings.Contains(out, "one for each core") {
 			t.Errorf("%v: %d, %s", args, code, out)
 		}
 	}
@@ -105,9 +105,9 @@ func TestSummarySaysWhatCameOfIt(t *testing.T) {
 		Rails:   []engine.RailReport{{Name: "eth0", Streams: 1, Bytes: 3 << 20}, {Name: "eth1", Streams: 2, Bytes: 2 << 20}},
 		Dropped: localfs.Dropped{Special: 3},
 	}
-	text := strings.Join(summarise(r, true, map[string]uint64{"skipped: fifo": 2}), "\n")
-	for _, want := range []string{"1 file, 2 directories, 3 symlinks, 1 hard link, 5.0 MiB in 2s, 2.5 MiB/s over tcp",
-		"eth0 3.0 MiB on 1 stream, eth1 2.0 MiB on 2 streams", "skipped: fifo (2)", "once more because they changed: 1 file",
+	text := strings.Join(summarise(r, true, tally{"fifo": 2}, tally{}), "\n")
+	for _, want := range []string{"1 file, 2 directories, 3 symlinks, 1 hard link, 5.0 MiB in 2.00 s, 2.5 MiB/s",
+		"over tcp, 3 streams: eth0 3.0 MiB (1 stream), eth1 2.0 MiB (2 streams)", "skipped: 2 fifos", "sent again because they changed meanwhile: 1 file",
 		"special bits of 3 entries", "--allow special", "not copied: 4 entries"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)

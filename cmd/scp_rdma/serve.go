@@ -7,17 +7,20 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/localfs"
+	"scp_rdma/transport"
 )
 
 // serve receives until it is stopped.
-func serve(ctx context.Context, e env, o *options, log hclog.Logger) error {
+func serve(ctx context.Context, con *console, o *options, log hclog.Logger) error {
 	grant, err := o.grants()
 	if err != nil {
 		return err
@@ -27,62 +30,106 @@ func serve(ctx context.Context, e env, o *options, log hclog.Logger) error {
 		return err
 	}
 	defer func() { _ = root.Close() }() // a directory handle: nothing is lost with it
-	// Data connections can come only after a session began, so after take is set.
+	in, err := listen(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	con.say(in.says(o))
+	seen := &arrivals{con: con}
+	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
+	err = engine.Serve(ctx, engine.ServeConfig{
+		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace,
+		NewSink:  func(so localfs.SinkOptions) (engine.Sink, error) { return root.Sink(so), nil },
+		Observer: seen, Logger: log.Named("engine"),
+	})
+	if sig, ok := interrupted(ctx); ok && errors.Is(err, engine.ErrCut) {
+		con.note(err.Error())
+		return sig
+	}
+	return err
+}
+
+// intake is a server's port, with what takes the data that comes to it.
+type intake struct {
+	ln  *control.Listener
+	reg *transport.Registry
+}
+
+// listen opens the port.
+func listen(ctx context.Context, o *options, log hclog.Logger) (*intake, error) {
+	// Where data goes is known only when the port is; data comes only after
+	// a session began, so nobody meets the gap.
 	var take atomic.Pointer[func(net.Conn)]
 	ln, err := control.Listen(ctx, control.ListenConfig{
-		Network: o.network(), Addr: net.JoinHostPort(o.bind, strconv.Itoa(int(o.port))),
+		Network: o.network(), Addr: net.JoinHostPort(unbracket(o.bind), strconv.Itoa(int(o.port))),
 		Config: control.Config{Logger: log.Named("control")},
 		Data: func(c net.Conn) {
 			if t := take.Load(); t != nil {
 				(*t)(c)
 				return
 			}
-			_ = c.Close()
+			_ = c.Close() // an uninvited guest
 		},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	reg, handle, err := serverTransports(o, ln.Addr(), log)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return nil, errors.Join(err, ln.Close())
 	}
 	take.Store(&handle)
-	con := newConsole(e, o)
+	return &intake{ln: ln, reg: reg}, nil
+}
+
+// says is the line that tells where the server listens.
+func (in *intake) says(o *options) string {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
-		dir = o.dir
+		dir = o.dir // the current directory is gone; the name is still right
 	}
-	con.say(fmt.Sprintf("listening on %v, receiving into %s (transports: %v); anyone who can reach it may write there", ln.Addr(), quote(dir), reg.Names()))
-	err = engine.Serve(ctx, engine.ServeConfig{
-		Listener: ln, Transports: reg, Grant: grant, Once: o.once, Grace: o.grace,
-		NewSink:  func(so localfs.SinkOptions) (engine.Sink, error) { return root.Sink(so), nil },
-		Observer: arrivals{con}, Logger: log.Named("engine"),
-	})
-	var sig signalError
-	if errors.Is(err, engine.ErrCut) && errors.As(context.Cause(ctx), &sig) {
-		con.note("stopped while sessions were running: their clients were told")
-		return sig
+	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s); whoever can reach this port may write there",
+		in.ln.Addr(), quote(dir), strings.Join(in.reg.Names(), ", "))
+}
+
+// unbracket takes [ADDR] for ADDR.
+func unbracket(addr string) string {
+	if strings.HasPrefix(addr, "[") && strings.HasSuffix(addr, "]") {
+		return addr[1 : len(addr)-1]
 	}
-	return err
+	return addr
 }
 
 // arrivals says what comes and goes on a server.
-type arrivals struct{ con *console }
+type arrivals struct {
+	con     *console
+	running atomic.Int64
+}
+
+var _ engine.ServeObserver = (*arrivals)(nil)
 
 // Started implements engine.ServeObserver.
-func (a arrivals) Started(s engine.SessionInfo) {
+func (a *arrivals) Started(s engine.SessionInfo) {
+	a.running.Add(1)
 	a.con.say(fmt.Sprintf("%s: session %s begins, into %s", s.Peer, s.ID, quote(s.Target)))
 }
 
 // Ended implements engine.ServeObserver.
-func (a arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
-	line := fmt.Sprintf("%s: session %s: %s", s.Peer, s.ID, counts(&r))
+func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
+	a.running.Add(-1)
+	line := fmt.Sprintf("%s: session %s ends, into %s: %s", s.Peer, s.ID, quote(s.Target), counts(&r))
 	if r.Failed > 0 {
-		line += ", " + plural(r.Failed, "entry", "entries") + " could not be had"
+		line += ", not copied: " + plural(r.Failed, "entry", "entries")
 	}
 	if err != nil {
-		line += "; ended early: " + quote(err.Error())
+		line += "; failed: " + errorLine(err)
 	}
 	a.con.say(line)
+}
+
+// stopping tells a person that waits why a server is still there.
+func (a *arrivals) stopping(grace time.Duration) {
+	if n := a.running.Load(); n > 0 && grace > 0 {
+		a.con.note(fmt.Sprintf("stopping: %s may go on for %v; a second signal ends at once", plural(uint64(n), "session", "sessions"), grace))
+	}
 }

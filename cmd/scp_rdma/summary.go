@@ -2,26 +2,11 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"scp_rdma/engine"
 )
-
-// size is a number of bytes as people read it.
-func size(n uint64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v := float64(n)
-	for _, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v /= 1024; v < 1024 {
-			return fmt.Sprintf("%.1f %s", v, unit)
-		}
-	}
-	return fmt.Sprintf("%.1f PiB", v/1024)
-}
 
 // counts is what arrived and how fast.
 func counts(r *engine.Report) string {
@@ -36,43 +21,64 @@ func counts(r *engine.Report) string {
 			parts = append(parts, plural(c.n, c.one, c.many))
 		}
 	}
-	secs := r.Elapsed.Seconds()
-	rate := size(uint64(float64(r.Bytes)/max(secs, 1e-3))) + "/s"
-	s := fmt.Sprintf("%s, %s in %s, %s", strings.Join(parts, ", "), size(r.Bytes), r.Elapsed.Round(10*time.Millisecond), rate)
-	if r.Transport != "" {
-		s += " over " + r.Transport
+	// A rate over less than a millisecond says more about the clock than about the transfer.
+	rate := float64(r.Bytes) / max(r.Elapsed, time.Millisecond).Seconds()
+	return fmt.Sprintf("%s, %s in %s, %s/s", strings.Join(parts, ", "), size(r.Bytes), seconds(r.Elapsed), size(uint64(rate)))
+}
+
+// seconds is a time as people read it.
+func seconds(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.2f s", d.Seconds())
 	}
-	return s
+	return d.Round(time.Second).String()
+}
+
+// carried says what carried the bytes: transport, streams, and the share of
+// each rail where there are several.
+func carried(r *engine.Report) string {
+	if r.Transport == "" {
+		return ""
+	}
+	streams := 0
+	var rails []string
+	for _, rail := range r.Rails {
+		streams += rail.Streams
+		rails = append(rails, fmt.Sprintf("%s %s (%s)", quote(rail.Name), size(rail.Bytes), plural(uint64(rail.Streams), "stream", "streams")))
+	}
+	text := fmt.Sprintf("over %s, %s", quote(r.Transport), plural(uint64(streams), "stream", "streams"))
+	switch len(r.Rails) {
+	case 0:
+		return text
+	case 1:
+		return text + " on " + quote(r.Rails[0].Name)
+	}
+	return text + ": " + strings.Join(rails, ", ")
 }
 
 // summarise says what came of a transfer, in a few lines.
-func summarise(r *engine.Report, done bool, skipped map[string]uint64) []string {
-	verb := "sent "
+func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
+	first := "sent " + counts(r)
 	if !done {
-		verb = "not finished; sent "
+		first = "not finished: " + first
 	}
-	lines := []string{verb + counts(r)}
-	var rails []string
-	for _, rail := range r.Rails {
-		rails = append(rails, fmt.Sprintf("%s %s on %s", rail.Name, size(rail.Bytes), plural(uint64(rail.Streams), "stream", "streams")))
-	}
-	if len(rails) > 0 {
-		lines = append(lines, "rails: "+strings.Join(rails, ", "))
+	lines := []string{first}
+	if text := carried(r); text != "" {
+		lines = append(lines, text)
 	}
 	if len(skipped) > 0 {
-		var why []string
-		for what, n := range skipped {
-			why = append(why, fmt.Sprintf("%s (%d)", what, n))
-		}
-		slices.Sort(why)
-		lines = append(lines, strings.Join(why, ", "))
+		lines = append(lines, "skipped: "+skippedWords(skipped))
 	}
 	if r.Resent > 0 {
-		lines = append(lines, "sent once more because they changed: "+plural(r.Resent, "file", "files"))
+		lines = append(lines, "sent again because they changed meanwhile: "+plural(r.Resent, "file", "files"))
 	}
 	lines = append(lines, dropped(r)...)
-	if r.Failed > 0 {
-		lines = append(lines, "not copied: "+plural(r.Failed, "entry", "entries"))
+	if n := max(r.Failed, problems.total()); n > 0 {
+		line := "not copied: " + plural(n, "entry", "entries")
+		if len(problems) > 0 {
+			line += ": " + problems.String()
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -87,7 +93,7 @@ func dropped(r *engine.Report) []string {
 		{r.Dropped.Special, "special bits", "special"}, {r.Dropped.Owner, "owners", "owner"}, {r.Dropped.Xattr, "extended attributes", "xattr"},
 	} {
 		if d.n > 0 {
-			lines = append(lines, fmt.Sprintf("dropped: %s of %s: the server keeps them only with --allow %s, and where it has the right",
+			lines = append(lines, fmt.Sprintf("dropped: %s of %s: the server needs --allow %s, and the right to set them",
 				d.what, plural(d.n, "entry", "entries"), d.grant))
 		}
 	}

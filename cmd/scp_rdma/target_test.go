@@ -25,10 +25,13 @@ func TestParseRemote(t *testing.T) {
 		"plain":                {ok: false},
 		"[x]":                  {ok: false},
 		"[a/b]:c":              {ok: false},
+		"[::1]":                {ok: true, err: "[ADDR]:PATH"},
+		"user@[::1]:x":         {ok: true, err: "write [::1]:x"},
+		"[]:x":                 {ok: true, err: "no host"},
 		":path":                {ok: true, err: "no host"},
 		"-oProxyCommand=x:y":   {ok: true, err: "begin with '-'"},
 		"[-x]:y":               {ok: true, err: "begin with '-'"},
-		"user@host:path":       {ok: true, err: "user names are not offered"},
+		"user@host:path":       {ok: true, err: "users are not offered"},
 	}
 	for arg, tt := range tests {
 		got, ok, err := parseRemote(arg)
@@ -68,12 +71,12 @@ func TestParseCopyRefusesWhatMakesNoSense(t *testing.T) {
 		args  []string
 		exact bool
 	}{
-		"name what to send":            {nil, false},
+		"nothing to do":                {nil, false},
 		"but not what":                 {[]string{"host:"}, false},
 		"must be HOST:PATH":            {[]string{"a", "b"}, false},
 		"not offered yet":              {[]string{"host:a", "b"}, false},
-		"from host to host":            {[]string{"host:a", "other:b"}, false},
-		"-T gives one source a name":   {[]string{"a", "b", "host:c"}, true},
+		"between two hosts":            {[]string{"host:a", "other:b"}, false},
+		"-T gives one source its name": {[]string{"a", "b", "host:c"}, true},
 		"'..' is not allowed":          {[]string{"a", "host:../b"}, false},
 		"under the server's directory": {[]string{"a", "host:x/../../b"}, false},
 	}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// remote is HOST:PATH.
+type remote struct {
+	host string // without brackets
+	path string // as typed
+}
+
+// parseRemote reads HOST:PATH: the first colon before any slash ends HOST. ok
+// is false for a local path; an error comes with ok.
+func parseRemote(arg string) (r remote, ok bool, err error) {
+	if r, ok := parseBrackets(arg); ok {
+		return r, true, r.check(arg)
+	}
+	host, path, found := strings.Cut(arg, ":")
+	if !found || strings.Contains(host, "/") {
+		return remote{}, false, nil
+	}
+	r = remote{host: host, path: path}
+	if strings.HasPrefix(host, "[") {
+		return r, true, usagef("%s: an IPv6 address is written [ADDR]:PATH (%s)", quote(arg), localHint(arg))
+	}
+	return r, true, r.check(arg)
+}
+
+// parseBrackets reads [HOST]:PATH, where the colon that counts is the one after
+// the bracket.
+func parseBrackets(arg string) (remote, bool) {
+	inner, ok := strings.CutPrefix(arg, "[")
+	if !ok {
+		return remote{}, false
+	}
+	host, path, found := strings.Cut(inner, "]:")
+	if !found || strings.Contains(host, "/") {
+		return remote{}, false
+	}
+	return remote{host: host, path: path}, true
+}
+
+// check refuses hosts that can't be one.
+func (r remote) check(arg string) error {
+	switch {
+	case r.host == "":
+		return usagef("%s: no host before the colon (%s)", quote(arg), localHint(arg))
+	case strings.HasPrefix(r.host, "-"):
+		return usagef("%s: a host name does not begin with '-' (%s)", quote(arg), localHint(arg))
+	case strings.Contains(r.host, "@"):
+		_, bare, _ := strings.Cut(arg, "@")
+		return usagef("%s: users are not offered yet: write %s; files belong to the user that runs scp_rdma -s there", quote(arg), quote(bare))
+	}
+	return nil
+}
+
+func localHint(arg string) string { return "a local name with a colon is written ./" + quote(arg) }
+
+// fits says whether an address that was typed is of the family that was asked for.
+func (r remote) fits(o *options) error {
+	a, err := netip.ParseAddr(r.host)
+	if err != nil {
+		return nil // a name may have both
+	}
+	switch is4 := a.Unmap().Is4(); {
+	case o.ipv4 && !is4:
+		return usagef("-4: %s is an IPv6 address", quote(r.host))
+	case o.ipv6 && is4:
+		return usagef("-6: %s is an IPv4 address", quote(r.host))
+	}
+	return nil
+}
+
+// bareIPv6 finds an IPv6 address without brackets, whose first group was taken
+// for the host; "" if there is none.
+func bareIPv6(r remote) string {
+	head, _, _ := strings.Cut(r.path, "/")
+	whole := r.host + ":" + head
+	for _, s := range []string{whole, strings.TrimSuffix(whole, ":")} {
+		if a, err := netip.ParseAddr(s); err == nil && a.Is6() {
+			return s
+		}
+	}
+	return ""
+}
+
+// looksRemote says whether an argument has the form HOST:...
+func looksRemote(arg string) bool {
+	_, ok, _ := parseRemote(arg)
+	return ok
+}
