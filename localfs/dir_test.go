@@ -300,6 +300,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 		s.mustPut(t, d, "f", "x")
 		dirs = append(dirs, d)
 	}
+	dirs = append([]*Dir{s.mustMkdir(t, s.base.Dir, "never opened yet")}, dirs...)
 	var old unix.Rlimit
 	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &old)

@@ -40,14 +40,15 @@ func TestAChangeBeforeReadingIsSeen(t *testing.T) {
 		gone   bool  // for Restat too
 		size   int64
 	}{
-		"shrinks":                    {func(_ *testing.T, p string) error { return os.Truncate(p, 3) }, ErrChanged, false, 3},
-		"grows":                      {func(_ *testing.T, p string) error { return os.Truncate(p, 30) }, ErrChanged, false, 30},
-		"is rewritten at equal size": {func(t *testing.T, p string) error { defer later(t, p); return os.WriteFile(p, []byte("54321"), 0) }, ErrChanged, false, 5},
-		"is replaced by its equal":   {replaceBy("12345"), ErrChanged, false, 5},
-		"vanishes":                   {func(_ *testing.T, p string) error { return os.Remove(p) }, fs.ErrNotExist, true, 0},
-		"becomes a link":             {func(_ *testing.T, p string) error { os.Rename(p, p+"2"); return os.Symlink(p+"2", p) }, ErrChanged, true, 0},
-		"becomes a fifo":             {func(_ *testing.T, p string) error { os.Remove(p); return unix.Mkfifo(p, 0o600) }, ErrChanged, true, 0},
-		"becomes a directory":        {func(_ *testing.T, p string) error { os.Remove(p); return os.Mkdir(p, 0o700) }, ErrChanged, true, 0},
+		"shrinks":                             {func(_ *testing.T, p string) error { return os.Truncate(p, 3) }, ErrChanged, false, 3},
+		"grows":                               {func(_ *testing.T, p string) error { return os.Truncate(p, 30) }, ErrChanged, false, 30},
+		"is rewritten at equal size":          {func(t *testing.T, p string) error { defer later(t, p); return os.WriteFile(p, []byte("54321"), 0) }, ErrChanged, false, 5},
+		"is rewritten and its mtime put back": {rewriteHidden, ErrChanged, false, 5},
+		"is replaced by its equal":            {replaceBy("12345"), ErrChanged, false, 5},
+		"vanishes":                            {func(_ *testing.T, p string) error { return os.Remove(p) }, fs.ErrNotExist, true, 0},
+		"becomes a link":                      {func(_ *testing.T, p string) error { os.Rename(p, p+"2"); return os.Symlink(p+"2", p) }, ErrChanged, true, 0},
+		"becomes a fifo":                      {func(_ *testing.T, p string) error { os.Remove(p); return unix.Mkfifo(p, 0o600) }, ErrChanged, true, 0},
+		"becomes a directory":                 {func(_ *testing.T, p string) error { os.Remove(p); return os.Mkdir(p, 0o700) }, ErrChanged, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, e, path := oneFile(t, t.TempDir(), "12345")
@@ -82,6 +83,35 @@ func replaceBy(text string) func(*testing.T, string) error {
 			return err
 		}
 		return os.Rename(path+".new", path)
+	}
+}
+
+// rewriteHidden leaves the ctime as the only witness.
+func rewriteHidden(t *testing.T, path string) error {
+	before := lstatOf(t, path)
+	eventually(t, "the clock that stamps files goes on", func() bool {
+		must(t, os.WriteFile(path, []byte("54321"), 0))
+		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{before.Atim, before.Mtim}, 0))
+		return lstatOf(t, path).Ctim != before.Ctim
+	})
+	return nil
+}
+
+func TestEveryPartOfAStampCounts(t *testing.T) {
+	st := unix.Stat_t{Dev: 1, Ino: 2, Size: 3, Mtim: unix.Timespec{Sec: 4, Nsec: 5}, Ctim: unix.Timespec{Sec: 6, Nsec: 7}}
+	stamp := stampOf(&st)
+	if !stamp.is(&st) {
+		t.Fatal("not equal to itself")
+	}
+	for name, change := range map[string]func(st *unix.Stat_t){
+		"dev": func(st *unix.Stat_t) { st.Dev++ }, "ino": func(st *unix.Stat_t) { st.Ino++ }, "size": func(st *unix.Stat_t) { st.Size++ },
+		"mtime": func(st *unix.Stat_t) { st.Mtim.Nsec++ }, "ctime": func(st *unix.Stat_t) { st.Ctim.Nsec++ },
+	} {
+		other := st
+		change(&other)
+		if stamp.is(&other) {
+			t.Errorf("another %s is not seen", name)
+		}
 	}
 }
 
