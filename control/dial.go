@@ -49,14 +49,9 @@ func introduce(nc net.Conn) error {
 	if _, err := nc.Write(preamble()); err != nil {
 		return err
 	}
-	b := make([]byte, wire.PreambleSize)
-	n, err := io.ReadFull(nc, b)
-	if n == 0 {
+	p, err := readPreamble(nc)
+	if err != nil {
 		return err
-	}
-	p, parseErr := wire.ParsePreamble(b[:n])
-	if parseErr != nil {
-		return parseErr
 	}
 	switch {
 	case p.Kind != wire.KindControl:
@@ -65,6 +60,24 @@ func introduce(nc net.Conn) error {
 		return nil
 	}
 	return fmt.Errorf("the other side speaks version %d, this is version %d: update the older one: %w", p.Version, wire.Version, ErrVersion)
+}
+
+// readPreamble reads the other side's preamble, and no more. Half of it is
+// enough to know a stranger: many say less than a preamble and then wait.
+func readPreamble(nc net.Conn) (wire.Preamble, error) {
+	b := make([]byte, wire.PreambleSize)
+	n, err := io.ReadFull(nc, b[:wire.PreambleSize/2])
+	if err == nil {
+		if _, err := wire.ParsePreamble(b[:n]); errors.As(err, new(*wire.ForeignError)) {
+			return wire.Preamble{}, err
+		}
+		more, _ := io.ReadFull(nc, b[n:]) // too few bytes are malformed anyway
+		n += more
+	}
+	if n == 0 {
+		return wire.Preamble{}, err
+	}
+	return wire.ParsePreamble(b[:n])
 }
 
 // dialError says why there is no connection, and the cure.

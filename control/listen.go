@@ -144,12 +144,7 @@ func (l *Listener) greet(nc net.Conn) {
 	_ = nc.SetDeadline(time.Now().Add(l.cfg.Handshake))
 	stop := onDone(l.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	b := make([]byte, wire.PreambleSize)
-	n, err := io.ReadFull(nc, b)
-	var p wire.Preamble
-	if n > 0 {
-		p, err = wire.ParsePreamble(b[:n])
-	}
+	p, err := readPreamble(nc)
 	switch {
 	case err != nil:
 		l.refuse(nc, err)

@@ -64,7 +64,7 @@ func ParsePreamble(b []byte) (Preamble, error) {
 func guess(b []byte) string {
 	for _, g := range []struct{ prefix, name string }{
 		{"SSH-", "ssh"}, {"HTTP", "http"}, {"GET ", "http"}, {"POST", "http"}, {"HEAD", "http"},
-		{"PUT ", "http"}, {"OPTI", "http"}, {"PRI ", "http"}, {"\x16\x03", "tls"}, {"220", "smtp or ftp"},
+		{"PUT ", "http"}, {"OPTI", "http"}, {"PRI ", "http"}, {"\x16\x03", "tls"}, {"\x15\x03", "tls"}, {"220", "smtp or ftp"},
 		{"@RSY", "rsync"},
 	} {
 		if strings.HasPrefix(string(b), g.prefix) {

@@ -9,7 +9,7 @@ import (
 func TestForeignSpeechIsNamed(t *testing.T) {
 	tests := map[string]string{
 		"SSH-2.0-OpenSSH_9.2\r\n": "ssh", "HTTP/1.1 400 Bad Request": "http", "GET / HTTP/1.1": "http",
-		"\x16\x03\x01\x02\x00": "tls", "220 mail ESMTP": "smtp or ftp", "SS": `"SS"`, "\x00\x01": `"\x00\x01"`,
+		"\x16\x03\x01\x02\x00": "tls", "220 mail ESMTP": "smtp or ftp", "\x15\x03\x01": "tls", "@RSYNCD: 31.0": "rsync", "SS": `"SS"`, "\x00\x01": `"\x00\x01"`,
 	}
 	for in, want := range tests {
 		_, err := ParsePreamble([]byte(in))
