@@ -102,7 +102,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.StringVar(&o.bind, "bind", "", "listen on this local `ADDR` only")
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
-	f.StringSliceVar(&o.allow, "allow", nil, "keep what clients may ask for, `LIST` of: owner; special (setuid, setgid, sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
+	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
 	return f
 }
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -68,18 +67,6 @@ func terminal(t *testing.T, width uint16) (tty *os.File, screen func() string) {
 		mu.Lock()
 		defer mu.Unlock()
 		return got.String()
-	}
-}
-
-// eventually waits until the screen has a text.
-func eventually(t *testing.T, screen func() string, want string) {
-	t.Helper()
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	for limit := time.Now().Add(30 * time.Second); !strings.Contains(screen(), want); <-look.C {
-		if time.Now().After(limit) {
-			t.Fatalf("the screen never had %q: %q", want, screen())
-		}
 	}
 }
 

@@ -82,9 +82,12 @@ func shorten(s string, width int) string {
 	}
 	r := []rune(s)
 	from, room := len(r), width-len(cut)
-	for from > 0 && room-pb.CellCount(string(r[from-1])) >= 0 {
+	for from > 0 && room >= pb.CellCount(string(r[from-1])) {
 		from--
 		room -= pb.CellCount(string(r[from]))
+	}
+	if room < 0 {
+		return ""
 	}
 	return cut + string(r[from:])
 }

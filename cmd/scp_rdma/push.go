@@ -52,10 +52,12 @@ func push(ctx context.Context, con *console, o *options, j job, log hclog.Logger
 func send(ctx context.Context, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
 	addr := net.JoinHostPort(j.to.host, strconv.Itoa(int(o.port)))
 	con.title("connecting to " + quote(addr))
-	reg, err := clientTransports(o, resolve(ctx, o, j.to.host), log)
+	peer := resolve(ctx, o, j.to.host)
+	reg, err := clientTransports(o, peer, log)
 	if err != nil {
 		return nil, err
 	}
+	log.Info("sending", "to", addr, "resolved", peer, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
 	return engine.Send(ctx, engine.SendConfig{
 		Network: o.network(), Addr: addr, Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr,

@@ -76,9 +76,12 @@ func (r remote) fits(o *options) error {
 // bareIPv6 finds an IPv6 address without brackets, whose first group was taken
 // for the host; "" if there is none.
 func bareIPv6(r remote) string {
+	if strings.Contains(r.host, ":") {
+		return "" // it had brackets
+	}
 	head, _, _ := strings.Cut(r.path, "/")
 	whole := r.host + ":" + head
-	for _, s := range []string{whole, strings.TrimSuffix(whole, ":")} {
+	for _, s := range []string{whole[:strings.LastIndex(whole, ":")], whole} {
 		if a, err := netip.ParseAddr(s); err == nil && a.Is6() {
 			return s
 		}

@@ -35,6 +35,7 @@ func serve(ctx context.Context, con *console, o *options, log hclog.Logger) erro
 		return err
 	}
 	con.say(in.says(o))
+	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
 	err = engine.Serve(ctx, engine.ServeConfig{
