@@ -60,6 +60,7 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 		return r.admitDir(e, parent, name), nil
 	case wire.KindSymlink:
 		return r.admitSymlink(e, parent, name), nil
+	case wire.KindFile, wire.KindDirEnd: // the end of a directory came no further than the first line
 	}
 	return r.admitFile(e, parent, name), nil
 }

@@ -131,13 +131,12 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	if errors.Is(err, io.EOF) {
 		err = closeErr
 	}
-	if err != nil && ctx.Err() != nil {
-		return nil // ended with its session, or replaced by a newer epoch
-	}
-	if err != nil {
+	switch {
+	case err == nil, ctx.Err() != nil: // over, ended with its session, or replaced by a newer epoch
+		return nil
+	default:
 		return because(in.crew.ctx, err)
 	}
-	return nil
 }
 
 func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) (transport.RecvStream, error) {

@@ -52,8 +52,7 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 		w.r.log.Warn("a frame did not verify", "stream", w.id, "unit", w.head.Unit)
 		return nil, []uint64{w.head.Unit}, nil, nil
 	}
-	list, err = w.apply(data)
-	return []uint64{w.head.Unit}, nil, list, err
+	return []uint64{w.head.Unit}, nil, w.apply(data), nil
 }
 
 // gate copies the head out of the slot and holds every field against what was
@@ -104,7 +103,7 @@ func inFileBounds(c wire.Chunk, size int64) error {
 
 // apply writes the chunks of a frame. What goes wrong with one file is its
 // result; the others go on.
-func (w *recvWorker) apply(data []byte) ([]wire.Result, error) {
+func (w *recvWorker) apply(data []byte) []wire.Result {
 	var list []wire.Result
 	used := 0
 	for i, f := range w.files {
@@ -133,5 +132,5 @@ func (w *recvWorker) apply(data []byte) ([]wire.Result, error) {
 			list = append(list, w.r.end(f, err))
 		}
 	}
-	return list, nil
+	return list
 }

@@ -40,10 +40,10 @@ func (s *server) accept(ctx, run context.Context) error {
 	for {
 		conn, err := s.cfg.Listener.Accept(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				return fmt.Errorf("accept: %w", err)
 			}
-			return fmt.Errorf("accept: %w", err)
+			return nil //nolint:nilerr // that it was to end is no error
 		}
 		s.wg.Go(func() { s.serveOne(run, conn) })
 	}

@@ -86,8 +86,9 @@ func (s *recvStream) next(ctx context.Context) (*transport.Slot, error) {
 		return nil, nil
 	case wire.CDCHeartbeat:
 		return nil, nil
+	default:
+		return nil, fmt.Errorf("cdc of kind %d from the sender: %w", c.Kind, transport.ErrProtocol)
 	}
-	return nil, fmt.Errorf("cdc of kind %d from the sender: %w", c.Kind, transport.ErrProtocol)
 }
 
 // data reads a frame into its slot, after the ledger and the slot have agreed.
@@ -165,6 +166,6 @@ func (s *recvStream) Close() error {
 	clean := s.eof
 	s.mu.Unlock()
 	err := s.shut(clean)
-	s.slab.drop(1)
+	s.slab.drop()
 	return err
 }

@@ -129,8 +129,9 @@ func (s *sendStream) readCredit(ctx context.Context) error {
 		return nil
 	case wire.CDCClosed:
 		return fmt.Errorf("the receiver closed the stream: %w", transport.ErrPeerGone)
+	default:
+		return fmt.Errorf("cdc of kind %d from the receiver: %w", c.Kind, transport.ErrProtocol)
 	}
-	return fmt.Errorf("cdc of kind %d from the receiver: %w", c.Kind, transport.ErrProtocol)
 }
 
 // Send implements transport.SendStream.
@@ -205,6 +206,6 @@ func (s *sendStream) Close() error {
 		}
 	}
 	err := s.shut(clean)
-	s.slab.drop(1)
+	s.slab.drop()
 	return err
 }

@@ -36,11 +36,11 @@ func (s *slab) hold() bool {
 	return true
 }
 
-// drop gives n references back.
-func (s *slab) drop(n int) {
+// drop gives a reference back.
+func (s *slab) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refs -= n
+	s.refs--
 	if s.refs == 0 {
 		// Unmapping memory that Mmap has returned can't fail.
 		_ = unix.Munmap(s.mem)

@@ -84,7 +84,7 @@ func (s *stream) enter(op string) error {
 	return nil
 }
 
-func (s *stream) leave() { s.slab.drop(1) }
+func (s *stream) leave() { s.slab.drop() }
 
 // lend marks a slot as being in the engine's hands, which keeps it mapped.
 func (s *stream) lend(slot *transport.Slot) {
@@ -102,7 +102,7 @@ func (s *stream) back(slot *transport.Slot) bool {
 	delete(s.held, slot.Index)
 	s.mu.Unlock()
 	if had {
-		s.slab.drop(1)
+		s.slab.drop()
 	}
 	return had
 }
