@@ -1,0 +1,12 @@
+// Package bench measures whole transfers, from a source directory to a target
+// directory on one machine, over every transport, through the same library
+// calls as the program. Where there is memory for it both lie in /dev/shm, so
+// that no disk is measured.
+//
+//	make bench                             # all benchmarks of the module, a second each
+//	go test -bench Transfer ./bench        # these
+//
+// Beside each transfer stands cp -r of the same tree, measured in the same run:
+// machines differ, the ratio says more. results/ keeps what was measured when,
+// with the facts of the machine.
+package bench
