@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// errPortNotPreserve is for the habit of scp's -p.
-var errPortNotPreserve = usageError{"-p is the port; modes and times are always kept"}
+// portHabit is for the habit of scp's -p.
+const portHabit = "-p is the port; modes and times are always kept"
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
@@ -86,7 +86,7 @@ func flagError(err error) error {
 	case errors.As(err, &usage): // from a value of ours
 		return usage
 	case errors.As(err, &missing) && missing.GetFlag().Name == "port":
-		return errPortNotPreserve
+		return usagef(portHabit)
 	case errors.As(err, &missing):
 		return usagef("%s needs a value (--help tells all)", dashed(missing.GetFlag()))
 	case errors.As(err, &invalid):

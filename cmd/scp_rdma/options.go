@@ -164,7 +164,7 @@ func (*portValue) Type() string { return "PORT" }
 // Set implements pflag.Value. What is no number at all is the habit of scp's -p.
 func (p *portValue) Set(s string) error {
 	if strings.Trim(s, "0123456789") != "" || s == "" {
-		return errPortNotPreserve
+		return usagef(portHabit)
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/cheggaaa/pb/v3"
 
@@ -13,10 +14,10 @@ const (
 	// While nothing can be counted: the seconds show that it lives.
 	waitTemplate = `{{string . "title"}} {{etime . "(%s)"}}`
 	// While the walk runs the whole is not known: no percent and no time left.
-	walkTemplate = `scanning: {{counters . "%s of %s found so far"}} {{speed . "%s/s" "0 B/s"}} {{string . "files"}} {{string . "current"}}`
-	sendTemplate = `{{percent . "%.0f%%" "0%"}} {{counters . "%s of %s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
+	walkTemplate = `scanning: {{counters . "%s of %s found so far" "%[1]s of %[2]s found so far"}} {{speed . "%s/s" "0 B/s"}} {{string . "files"}} {{string . "current"}}`
+	sendTemplate = `{{percent . "%.0f%%" "0%"}} {{counters . "%s of %s" "%[1]s of %[2]s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
 	// With room for a bar.
-	wideTemplate = `{{percent . "%.0f%%" "0%"}} {{bar .}} {{counters . "%s of %s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
+	wideTemplate = `{{percent . "%.0f%%" "0%"}} {{bar .}} {{counters . "%s of %s" "%[1]s of %[2]s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
 
 	// wide: columns that all fields and a bar of ten need, with a name of a third.
 	wide = 130
@@ -66,6 +67,7 @@ func (l *progressLine) count(s engine.Snapshot) {
 		total, done = s.Files, s.FilesDone
 	}
 	l.bar.Set(pb.Bytes, s.Bytes > 0)
+	total = min(total, math.MaxInt64)
 	l.bar.SetTotal(int64(total)).SetCurrent(int64(min(done, total)))
 }
 

@@ -60,12 +60,10 @@ func localHint(arg string) string { return "a local name with a colon is written
 
 // fits says whether an address that was typed is of the family that was asked for.
 func (r remote) fits(o *options) error {
-	a, err := netip.ParseAddr(r.host)
-	if err != nil {
-		return nil // a name may have both
-	}
-	switch is4 := a.Unmap().Is4(); {
-	case o.ipv4 && !is4:
+	a, _ := netip.ParseAddr(r.host) // not valid: a name, which may have both
+	is4 := a.Unmap().Is4()
+	switch {
+	case o.ipv4 && a.IsValid() && !is4:
 		return usagef("-4: %s is an IPv6 address", quote(r.host))
 	case o.ipv6 && is4:
 		return usagef("-6: %s is an IPv4 address", quote(r.host))
