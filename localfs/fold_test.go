@@ -125,6 +125,9 @@ func TestTheFirstTwoNamesFallTogether(t *testing.T) {
 func TestCaseMattersElsewhere(t *testing.T) {
 	everyWay(t, func(t *testing.T, s *session) {
 		d := s.mustMkdir(t, s.base.Dir, "d")
+		if d.fold.state.Load() != foldNo {
+			t.Error("a new directory does not know what its parent knows")
+		}
 		for _, dir := range []*Dir{s.base.Dir, d} {
 			s.mustPut(t, dir, "a", "a")
 			s.mustPut(t, dir, "A", "A")

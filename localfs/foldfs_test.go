@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // foldFS is a file system in memory that keeps the case of names and ignores
@@ -74,7 +75,14 @@ func mountFuse(t *testing.T, node fs.InodeEmbedder, o *fs.Options) string {
 	o.DirectMountStrict = true
 	server, err := fs.Mount(dir, node, o)
 	must(t, err)
-	t.Cleanup(func() { must(t, server.Unmount()) })
+	t.Cleanup(func() {
+		if err := server.Unmount(); err != nil {
+			t.Errorf("unmount: %v", err)
+			// A file of ours still open there would keep this process, which
+			// would have to answer itself, from ever ending.
+			must(t, unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH))
+		}
+	})
 	return dir
 }
 

@@ -217,6 +217,17 @@ func TestHolesAreFound(t *testing.T) {
 	}
 }
 
+func TestDataEndsWhereTheFileEnded(t *testing.T) {
+	s, e, path := oneFile(t, t.TempDir(), "12345")
+	f, err := s.Open(e)
+	must(t, err)
+	defer f.Close()
+	must(t, os.WriteFile(path, []byte("it has grown"), 0))
+	if start, end, err := f.NextData(2); start != 2 || end != 5 || err != nil {
+		t.Errorf("data from %d to %d, %v", start, end, err)
+	}
+}
+
 func TestTooManyXattrsAreLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")

@@ -173,6 +173,25 @@ func TestAnArgumentThatVanishesIsTold(t *testing.T) {
 	}
 }
 
+func TestAnEntryThatVanishesIsNotTold(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, map[string]string{"a": "1", "b": "2", "c": "3"})
+	var p problems
+	s, err := OpenSource([]string{dir + "/."}, SourceOptions{Problem: p.add})
+	must(t, err)
+	defer s.Close()
+	first, err := s.Next() // the names of the others are read by now
+	must(t, err)
+	for _, name := range []string{"a", "b", "c"} {
+		if name != first.Name {
+			must(t, os.Remove(filepath.Join(dir, name)))
+		}
+	}
+	if got := show(t, s); got != nil || p != nil {
+		t.Errorf("entries %q, problems %q", got, p)
+	}
+}
+
 func TestSpecialFilesAreLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
