@@ -160,3 +160,61 @@ func TestALivePeerAnswers(t *testing.T) {
 		t.Error("a closed connection answers")
 	}
 }
+
+// The place at an endpoint is taken with the first proof, before Connect.
+func TestASecondJoinIsRefusedAtOnce(t *testing.T) {
+	w := world(t, func(*Config) {})
+	rails, err := w.Initiator.Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := transport.OpenRequest{Pair: transport.RailPair{Local: rails[0], Peer: rails[0]}, Role: transport.Receiver,
+		Key: make([]byte, 32), Slots: 2, SlotSize: 4096, Control: w.Control}
+	r, err := w.Responder.Open(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Role, req.Initiator = transport.Sender, true
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ends := make(chan error, 2)
+	for range 2 {
+		i, err := w.Initiator.Open(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, err := i.Connect(ctx, r.Offer()); ends <- err }()
+	}
+	select {
+	case err := <-ends:
+		if !errors.Is(err, transport.ErrPeerGone) {
+			t.Errorf("second join: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("two peers wait at one endpoint")
+	}
+	cancel()
+	if err := <-ends; !errors.Is(err, context.Canceled) {
+		t.Errorf("first join: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The receiver's engine may be busy with the last frames, or slow to close.
+func TestACleanCloseDoesNotWaitForThePeersEngine(t *testing.T) {
+	s, r := join(t, world(t, func(*Config) {}), 2, 4096)
+	end := make(chan error, 1)
+	go func() { _, err := r.Recv(context.Background()); end <- err }()
+	began := time.Now()
+	if err := errors.Join(s.Flush(context.Background()), s.Close()); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(began); d >= closeWait {
+		t.Errorf("close took %v", d)
+	}
+	if err := <-end; !errors.Is(err, io.EOF) {
+		t.Errorf("recv: %v", err)
+	}
+}

@@ -15,7 +15,7 @@ import (
 
 // world is a client and a server that share a port as control would share it:
 // the listener reads the preamble and hands the connection over.
-func world(t *testing.T, tune func(*Config)) transporttest.World {
+func world(t testing.TB, tune func(*Config)) transporttest.World {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,10 +50,10 @@ func world(t *testing.T, tune func(*Config)) transporttest.World {
 }
 
 func TestConformance(t *testing.T) {
-	client := func(rail string) func(*Config) {
+	client := func(rails ...string) func(*Config) {
 		return func(c *Config) {
 			if c.Peer.IsValid() {
-				c.Rails = []string{rail}
+				c.Rails = rails
 			}
 		}
 	}
@@ -65,14 +65,48 @@ func TestConformance(t *testing.T) {
 		"with send buffers smaller than a frame": {func(c *Config) { c.SendBuffer = 1 }, 64 << 10},
 		"with a rail named by its interface":     {client("lo"), 1 << 20},
 		"with a rail named by its address":       {client("127.0.0.1"), 1 << 20},
+		"with two rails":                         {client("lo", "127.0.0.1"), 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.Run(t, transporttest.Config{
 				World: func(t *testing.T) transporttest.World { return world(t, tt.tune) },
-				Kill:  kill, LargestSlot: tt.largest,
+				Kill:  kill, LargestSlot: tt.largest, Raw: raw,
+				// net.ipv4.tcp_wmem and tcp_rmem end at 4 and 32 MiB on the
+				// largest hosts we know.
+				Swallows: 64 << 20,
 			})
 		})
 	}
+}
+
+// raw joins by hand, and leaves the connection to the suite.
+func raw(t *testing.T, w transporttest.World, req transport.OpenRequest, offer []byte) io.ReadWriteCloser {
+	t.Helper()
+	o, err := wire.ParseTCPOffer(offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", w.Control.Remote.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &endpoint{req: req}
+	j := e.join(labelInitiator, o.Nonce)
+	if _, err := c.Write(j.Append(wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version}))); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, wire.JoinSize)
+	if _, err := io.ReadFull(c, b); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := wire.ParseJoin(b); err != nil || !e.proves(got, labelResponder, o.Nonce) {
+		t.Fatalf("the responder's join: %+v, %v", got, err)
+	}
+	return c
+}
+
+func BenchmarkStream(b *testing.B) {
+	transporttest.Benchmark(b, world(b, func(*Config) {}))
 }
 
 // kill ends a stream as the kernel does for a killed process: the socket is

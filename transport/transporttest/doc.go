@@ -9,5 +9,9 @@
 // To add a promise: put the sentence into package transport and a test that is
 // named by it into this package's list, in suite.go.
 //
+// Config.Raw and Config.Swallows open the tests that can't be asked through the
+// seam: a peer that proves itself and then lies, a Send that has to wait.
+// Benchmark measures the same worlds.
+//
 // Faulty decorates any transport with faults, for tests of what lies above.
 package transporttest

@@ -3,6 +3,8 @@ package transporttest
 import (
 	"context"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"testing"
@@ -13,6 +15,9 @@ import (
 
 // patience bounds what should happen soon; only a fault reaches it.
 const patience = 30 * time.Second
+
+// fewSeconds is what Close and the end of a wait may take on a busy machine.
+const fewSeconds = 6 * time.Second
 
 // Config is how a transport joins the suite.
 type Config struct {
@@ -25,6 +30,13 @@ type Config struct {
 	// LargestSlot is the largest slot size to try; 0: transport.MaxSlotSize. For
 	// worlds in which that would take too long.
 	LargestSlot int
+	// Swallows is how many bytes the way holds at most while nobody receives:
+	// beyond that, Send has to wait. 0: Send never waits.
+	Swallows int
+	// Raw joins a responder's endpoint as an honest initiator would, proof
+	// included, and then speaks for the suite: Write takes CDCs with what belongs
+	// to them, Read gives those of the responder. nil: no test of lies.
+	Raw func(t *testing.T, w World, req transport.OpenRequest, offer []byte) io.ReadWriteCloser
 }
 
 // World is two sides that can reach each other.
@@ -51,6 +63,7 @@ func Run(t *testing.T, cfg Config) {
 		{"credits are never exceeded", testCredits},
 		{"slots are released in any order", testReleaseOrder},
 		{"a slow receiver slows the sender", testSlowReceiver},
+		{"a blocked sender goes on with the first slot released", testWakes},
 		{"a discarded slot is acquired again", testDiscard},
 		{"a slot is released once", testReleaseTwice},
 		{"flush means released", testFlush},
@@ -62,6 +75,17 @@ func Run(t *testing.T, cfg Config) {
 		{"a killed peer is noticed", testKilled},
 		{"close may come twice, and calls after it fail", testCloseTwice},
 		{"many streams at once", testManyStreams},
+		{"all rails at once, each under its name", testAllRails},
+		{"a stranger is refused, and so is a second peer", testStranger},
+		{"a stream can be opened again in a new epoch", testReopen},
+		{"an offer that is nonsense connects to nobody", testOffers},
+		{"nonsense about the peer's rails is refused or ignored", testHostileRails},
+		{"context and close end Connect on either side", testConnectEnds},
+		{"everything that ends a wait ends Send", testSendWaits},
+		{"a slot acquired and given back leaves a close clean", testNothingSentSince},
+		{"a frame sent after the flush spoils a clean close", testSentSinceFlush},
+		{"errors name call, rail and stream", testErrorsSayWhere},
+		{"a slot in use outlives its stream", testSlotsOutliveClose},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			leftovers(t)
@@ -69,7 +93,31 @@ func Run(t *testing.T, cfg Config) {
 			if largest == 0 {
 				largest = transport.MaxSlotSize
 			}
-			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill, largest: largest})
+			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill, largest: largest, swallows: cfg.Swallows})
+		})
+	}
+	if cfg.Raw != nil {
+		runHostile(t, cfg)
+	}
+}
+
+// runHostile runs what needs a peer that proves itself and then lies.
+func runHostile(t *testing.T, cfg Config) {
+	for _, tt := range []struct {
+		name string
+		test func(t *testing.T, s *suite)
+	}{
+		{"a receiver refuses what no sender may say", testSenderLies},
+		{"a sender refuses what no receiver may say", testReceiverLies},
+		{"a sender that stops in the middle is gone, not done", testCutShort},
+		{"every request is answered with the current count", testAnswers},
+		{"late and stale credits change nothing", testStaleCredits},
+		{"an answer without news is not asked about again", testQuiet},
+		{"a peer that asks and never listens can't hold up Close", testDeaf},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			leftovers(t)
+			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill, raw: cfg.Raw})
 		})
 	}
 }
@@ -103,8 +151,10 @@ func descriptors(t *testing.T) int {
 // suite is one test's world.
 type suite struct {
 	World
-	kill    func(st transport.Stream)
-	largest int
+	kill     func(st transport.Stream)
+	raw      func(t *testing.T, w World, req transport.OpenRequest, offer []byte) io.ReadWriteCloser
+	largest  int
+	swallows int
 }
 
 // request is for stream 0 between the best pair of rails.
@@ -222,11 +272,10 @@ func (s *suite) open(t *testing.T, change ...func(*transport.OpenRequest)) (tran
 	return a.(transport.SendStream), b.(transport.RecvStream)
 }
 
-// fill makes the bytes of frame n: they differ by frame and place.
+// fill makes the bytes of frame n: they differ by frame and place. (A loop over
+// bytes would take most of the suite's time under the race detector.)
 func fill(p []byte, n int) {
-	for i := range p {
-		p[i] = byte(n*31 + i*7 + i>>8)
-	}
+	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)}).Read(p) // never fails
 }
 
 // send sends frame n with a head and data of the given lengths.
