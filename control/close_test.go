@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -88,7 +89,8 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 }
 
-// What a broken write left in the middle of a message can't be gone on from.
+// What broke off in the middle of a message can't be gone on from, even if the
+// peer reads again by then.
 func TestNothingFollowsABrokenWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, nc := piped(Config{})
@@ -96,16 +98,48 @@ func TestNothingFollowsABrokenWrite(t *testing.T) {
 		synctest.Wait()
 		_ = c.Send(number(2))
 		got := make([]byte, 3)
-		if _, err := io.ReadFull(nc, got); err != nil { // and no more: Close gives up the rest
+		if _, err := io.ReadFull(nc, got); err != nil {
 			t.Fatal(err)
 		}
+		<-time.After(time.Minute) // virtual; the writer has given up
+		wantError(t, c.Send(number(3)), ErrSilent)
 		closed := make(chan error, 1)
 		go func() { closed <- c.Close() }()
-		<-time.After(closeWait + time.Millisecond) // virtual
 		if n, err := nc.Read(got); n > 0 || err != io.EOF {
 			t.Errorf("%d more bytes, %v", n, err)
 		}
 		<-closed
+	})
+}
+
+// held is a connection whose writes take as long as the test says.
+type held struct {
+	net.Conn
+	release chan struct{}
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	<-h.release
+	return h.Conn.Write(b)
+}
+
+func TestAbortWaitsForTheWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := net.Pipe()
+		nc := &held{a, make(chan struct{})}
+		c := newConn(nc, Config{})
+		_ = c.Send(number(1))
+		synctest.Wait()
+		done := make(chan struct{})
+		go func() { c.Abort(); close(done) }()
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("the writer still runs")
+		default:
+		}
+		close(nc.release)
+		<-done
 	})
 }
 

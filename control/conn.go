@@ -34,7 +34,6 @@ type Conn struct {
 	queue   []byte
 	err     error     // why nothing more can be sent
 	frozen  error     // why nothing more is read: the peer takes nothing
-	broken  bool      // a write failed, perhaps in the middle of a message
 	ended   bool      // Close or Abort was called: deadlines are theirs
 	closeBy time.Time // when ended
 }
@@ -151,12 +150,9 @@ func (c *Conn) Close() error {
 // lastWords writes what the writer left and sees it on its way.
 func (c *Conn) lastWords() error {
 	c.mu.Lock()
-	out, broken := c.queue, c.broken
+	out := c.queue
 	c.queue = nil
 	c.mu.Unlock()
-	if broken {
-		return nil // Send and Recv have said why
-	}
 	if err := c.flush(out); err != nil {
 		return fmt.Errorf("close: %w", err)
 	}
@@ -182,7 +178,7 @@ func linger(nc net.Conn) {
 func (c *Conn) Abort() {
 	c.end()
 	c.mu.Lock()
-	c.queue, c.broken = nil, true
+	c.queue = nil
 	c.mu.Unlock()
 	_ = c.nc.Close()
 	c.writer.Wait()

@@ -183,6 +183,40 @@ func TestContextOfOneRecvNeverEndsAnother(t *testing.T) {
 	}
 }
 
+// The same, where chance has no part in it: after stop, f has run or never will.
+func TestStopWaitsForWhatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		release, stopped := make(chan struct{}), make(chan struct{})
+		stop := onDone(ctx, func() { <-release })
+		cancel()
+		synctest.Wait()
+		go func() { stop(); close(stopped) }()
+		synctest.Wait()
+		select {
+		case <-stopped:
+			t.Error("stop returned while f runs")
+		default:
+		}
+		close(release)
+		<-stopped
+		stop() // a second time does nothing
+	})
+}
+
+// A context that ended just before a read is armed must end that read too.
+func TestReadIsNotArmedAfterTheEndOfItsContext(t *testing.T) {
+	c, _ := rogue(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.until(ctx)() // the deadline that the end of ctx sets is set
+	start := time.Now()
+	wantError(t, c.fill(ctx, 1), context.Canceled)
+	if d := time.Since(start); d > patience {
+		t.Errorf("after %v", d)
+	}
+}
+
 func TestBytesThatAreNoMessage(t *testing.T) {
 	tests := map[string][]byte{
 		"an oversize length":    {1, 0, 0x10, 0, byte(wire.TypeEntries)},

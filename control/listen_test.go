@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,6 +114,10 @@ func TestAnotherVersionIsToldWhich(t *testing.T) {
 			if !ok || bye.Code != wire.ByeVersion || bye.Version != wire.Version || !strings.Contains(bye.Text, "version "+strconv.Itoa(int(v))) {
 				t.Errorf("%+v", bye)
 			}
+			if _, err := io.Copy(io.Discard, nc); err != nil {
+				t.Errorf("no clean end: %v", err)
+			}
+			_ = nc.Close()
 			served(t, l)
 		})
 	}
@@ -271,7 +276,7 @@ func TestPendingConnectionsAreBounded(t *testing.T) {
 		_ = nc.Close()
 	}
 	// Those that left make room.
-	for end := time.Now().Add(patience); len(l.slots) > 0; {
+	for end := time.Now().Add(patience); len(l.slots) > 0; runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatalf("%d still held", len(l.slots))
 		}

@@ -70,12 +70,13 @@ func (c *Conn) armWrite() error {
 	return c.nc.SetWriteDeadline(time.Now().Add(c.cfg.Timeout))
 }
 
-// fail remembers why nothing more can be sent. A peer that takes nothing is
+// fail remembers why nothing more can be sent, and forgets what is queued: what
+// broke off in the middle of a message can't be gone on from. A peer that takes nothing is
 // given up for reading too; of one that is gone there may be a last word to read.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.broken, c.queue = true, nil
+	c.queue = nil
 	if c.err == nil {
 		c.err = err
 	}
