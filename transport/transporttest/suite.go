@@ -16,8 +16,8 @@ import (
 // patience bounds what should happen soon; only a fault reaches it.
 const patience = 30 * time.Second
 
-// fewSeconds is what Close and the end of a wait may take on a busy machine.
-const fewSeconds = 6 * time.Second
+// promptly is what Close and the end of a wait may take on a busy machine.
+const promptly = 6 * time.Second
 
 // Config is how a transport joins the suite.
 type Config struct {
