@@ -126,6 +126,9 @@ func (s *sender) agree(l wire.Limits) error {
 	return nil
 }
 
+// maxOpenDirIDs is how many source directories an Open can name.
+const maxOpenDirIDs = 1024
+
 // openTarget tells the server where the entries shall go.
 func (s *sender) openTarget(ctx context.Context) error {
 	boot, dirs := s.cfg.Source.Identity()
@@ -134,7 +137,8 @@ func (s *sender) openTarget(ctx context.Context) error {
 		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
 		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, BootID: boot,
 	}
-	for _, d := range dirs {
+	// A safety check with a bound: nobody types a thousand directories by hand.
+	for _, d := range dirs[:min(len(dirs), maxOpenDirIDs)] {
 		open.Dirs = append(open.Dirs, wire.FileID{Dev: d.Dev, Ino: d.Ino})
 	}
 	if err := s.conn.Send(open); err != nil {
