@@ -20,7 +20,9 @@ import (
 // call runs the program in this process.
 func call(args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	code = run(context.Background(), env{stdout: &out, stderr: &err, getenv: noEnv}, args)
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // for what should have been refused, and serves
+	defer cancel()
+	code = run(ctx, env{stdout: &out, stderr: &err, getenv: noEnv}, args)
 	return code, out.String(), err.String()
 }
 

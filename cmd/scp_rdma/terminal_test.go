@@ -49,6 +49,12 @@ func TestTheLineFitsANarrowTerminal(t *testing.T) {
 
 // A terminal that obeys no sequences gets none.
 func TestADumbTerminalGetsNoProgress(t *testing.T) {
+	tty, _ := terminal(t, 80)
+	for term, want := range map[string]bool{"dumb": false, "xterm": true, "": true} {
+		if got := newProgress(env{stderr: tty, getenv: func(string) string { return term }}) != nil; got != want {
+			t.Errorf("TERM=%s: %v", term, got)
+		}
+	}
 	port, taken := silence(t)
 	p, screen := onTerminal(t, 80, "dumb", "-p", port, t.TempDir(), "127.0.0.1:")
 	<-taken
@@ -68,10 +74,10 @@ func TestTheLogDoesNotBreakTheLine(t *testing.T) {
 	con := newConsole(env{stdout: io.Discard, stderr: tty, getenv: noEnv}, &options{})
 	con.begin("looking at the sources")
 	eventually(t, screen, "\rlooking at the sources (")
-	newLog(con, &options{}).Warn("strange", "name", "a\nb\x1b[2J")
+	newLog(con, &options{}).Warn("str\x1b[2Jange", "name", "a\nb\u202e")
 	eventually(t, screen, "\r\x1b[K2")
-	eventually(t, screen, "strange:\r\n")
-	eventually(t, screen, "\r\n  | b\\x1b[2J\r\n") // hclog marks the lines of a value
+	eventually(t, screen, `str\x1b[2Jange:`+"\r\n")
+	eventually(t, screen, "\r\n  | b"+`\u202e`+"\r\n") // hclog marks the lines of a value
 	con.stopping()
 	eventually(t, screen, "\rinterrupted, stopping (once more ends at once) (")
 	con.end()
