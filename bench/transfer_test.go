@@ -52,7 +52,7 @@ func must(b *testing.B, err error) {
 // folder makes a directory in memory if there is room, else on disk.
 func folder(b *testing.B) string {
 	b.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "bench")
+	dir, err := os.MkdirTemp("/dev/shm", "bench") //nolint:usetesting // in a file system of its own choice
 	if err != nil {
 		return b.TempDir()
 	}

@@ -131,12 +131,10 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	if errors.Is(err, io.EOF) {
 		err = closeErr
 	}
-	switch {
-	case err == nil, ctx.Err() != nil: // over, ended with its session, or replaced by a newer epoch
-		return nil
-	default:
-		return because(in.crew.ctx, err)
+	if err == nil || ctx.Err() != nil {
+		return nil //nolint:nilerr // ended with its session, or replaced by a newer epoch
 	}
+	return because(in.crew.ctx, err)
 }
 
 func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) (transport.RecvStream, error) {

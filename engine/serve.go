@@ -43,7 +43,7 @@ func (s *server) accept(ctx, run context.Context) error {
 			if ctx.Err() == nil {
 				return fmt.Errorf("accept: %w", err)
 			}
-			return nil //nolint:nilerr // that it was to end is no error
+			return nil
 		}
 		s.wg.Go(func() { s.serveOne(run, conn) })
 	}

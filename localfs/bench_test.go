@@ -10,7 +10,7 @@ const benchSize = 4096
 
 func benchDir(b *testing.B) string {
 	b.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "localfs")
+	dir, err := os.MkdirTemp("/dev/shm", "localfs") //nolint:usetesting // in a file system of its own choice
 	must(b, err)
 	b.Cleanup(func() { os.RemoveAll(dir) })
 	return dir

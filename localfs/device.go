@@ -93,6 +93,7 @@ func linkOpen(how method, fd, dir int, name string) error {
 		return linkat(fd, "", dir, name, unix.AT_EMPTY_PATH)
 	case methodProcLink:
 		return linkat(unix.AT_FDCWD, procFD(fd), dir, name, unix.AT_SYMLINK_FOLLOW)
+	default:
+		return fmt.Errorf("link of an open file: %w", errors.ErrUnsupported)
 	}
-	return fmt.Errorf("link of an open file: %w", errors.ErrUnsupported)
 }

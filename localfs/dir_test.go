@@ -159,6 +159,8 @@ func checkDeep(t *testing.T, dir string, depth int) {
 			dirs++
 		case KindDirEnd:
 			ends++
+		case KindSymlink:
+			t.Errorf("a symlink %s", e.Name)
 		case KindFile:
 			p := make([]byte, e.Size)
 			must(t, src.ReadFile(e, p))

@@ -28,6 +28,7 @@ func (s *Source) entry(node *dirNode, dir int, name string, st *unix.Stat_t, fol
 		if s.o.Follow {
 			err = s.loop(fileID(st))
 		}
+	case KindDirEnd: // made where the directory ends
 	}
 	if err != nil {
 		return nil, err

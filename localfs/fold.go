@@ -55,7 +55,7 @@ func (f *folding) collides(dir int, name string) error {
 	}
 	var st unix.Stat_t
 	if fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return nil
+		return nil //nolint:nilerr // no such name: nothing to collide with
 	}
 	if first, ok := f.made[st.Ino]; ok && first != name {
 		return fmt.Errorf("%w: %q is there already", ErrCollision, first)

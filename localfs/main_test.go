@@ -56,7 +56,7 @@ func TestEverythingAsNobody(t *testing.T) {
 	if !root() {
 		return // this is that run
 	}
-	top, err := os.MkdirTemp("", "nobody")
+	top, err := os.MkdirTemp("", "nobody") //nolint:usetesting // in a file system of its own choice
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(top) })
 	must(t, os.Chmod(top, 0o755))
@@ -76,7 +76,7 @@ func TestEverythingAsNobody(t *testing.T) {
 // places are directories on the file systems at hand.
 func places(t *testing.T) map[string]string {
 	t.Helper()
-	shm, err := os.MkdirTemp("/dev/shm", "localfs")
+	shm, err := os.MkdirTemp("/dev/shm", "localfs") //nolint:usetesting // in a file system of its own choice
 	if err != nil {
 		t.Fatal(err)
 	}

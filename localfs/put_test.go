@@ -27,7 +27,7 @@ func everyWay(t *testing.T, test func(t *testing.T, s *session)) {
 	for place, dir := range places(t) {
 		for name, how := range methods() {
 			t.Run(place+"/"+name, func(t *testing.T) {
-				sub, err := os.MkdirTemp(dir, "way")
+				sub, err := os.MkdirTemp(dir, "way") //nolint:usetesting // in a file system of its own choice
 				must(t, err)
 				s := begin(t, sub, SinkOptions{})
 				s.use(t, how)

@@ -115,7 +115,7 @@ func (s *Sink) Link(p Put) (bool, error) {
 	st := s.stash
 	s.mu.Unlock()
 	if p.Group == 0 || st == nil || st.err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // no links here: the bytes are sent instead
 	}
 	err := s.within(p.Dir, p.Name, func(dir int) error {
 		return p.Dir.enter(dir, p.Name, func() error { return s.linkGroup(st, dir, &p) })
