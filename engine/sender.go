@@ -30,7 +30,6 @@ type sender struct {
 	lanes                    []lane
 	local                    []transport.Rail
 	streams, slots, slotSize int
-	maxOpen                  int64
 	window                   *semaphore.Weighted // of entries open
 
 	ready   waiting[*wire.StreamReady] // StreamOpen -> StreamReady
@@ -92,8 +91,7 @@ func (s *sender) setWindow(n int) {
 	if n <= 0 {
 		n = DefaultWindow
 	}
-	s.maxOpen = int64(n)
-	s.window = semaphore.NewWeighted(s.maxOpen)
+	s.window = semaphore.NewWeighted(int64(n))
 	s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
 }
 

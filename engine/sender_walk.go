@@ -216,8 +216,6 @@ func (s *sender) takeResults(m *wire.Results) error {
 		case wire.StatusFailed:
 			s.refused(it, r.Text)
 		case wire.StatusAborted: // told when it was taken back
-		case wire.StatusCorrupt:
-			return fmt.Errorf("status %d of an entry: %w", r.Status, ErrProtocol)
 		}
 		s.settle(it)
 	}

@@ -216,12 +216,11 @@ type Answers struct {
 type Status uint8
 
 // The ends of an entry: committed under its name, failed (see Text), aborted
-// as the sender asked. StatusCorrupt is said of a unit whose sum did not match.
+// as the sender asked.
 const (
 	StatusOK Status = iota + 1
 	StatusFailed
 	StatusAborted
-	StatusCorrupt
 )
 
 // Result is the end of one entry.

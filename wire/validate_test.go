@@ -58,7 +58,7 @@ func TestMessageRefuses(t *testing.T) {
 		"101 problems":          &Summary{Problems: make([]string, maxProblems+1)},
 		"a long boot id":        &Open{BootID: make([]byte, maxBootID+1)},
 		"1025 directories":      &Open{Dirs: make([]FileID, maxList+1)},
-		"a corrupt entry":       &Results{List: []Result{{ID: 1, Status: StatusCorrupt}}},
+		"a corrupt entry":       &Results{List: []Result{{ID: 1, Status: StatusAborted + 1}}},
 		"a text not in UTF-8":   &Answers{List: []Answer{{ID: 1, Action: ActionFailed, Text: "\xff"}}},
 		"a path with a NUL":     &Open{Path: []byte("a\x00")},
 		"a path of 4097 bytes":  &Open{Path: bytes.Repeat([]byte("a"), maxPath+1)},
