@@ -185,6 +185,9 @@ func (r *receiver) receive(ctx context.Context) error {
 	err = c.wait()
 	err = errors.Join(err, streams.stop())
 	r.discardAll()
+	if n := r.totals.dropped.Load(); n > 0 {
+		r.log.Debug("dropped pieces of entries that had ended", "count", n)
+	}
 	if errors.Is(err, errDone) {
 		return nil
 	}

@@ -21,6 +21,9 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 		cfg.Observer.Watch(s.snapshot)
 	}
 	err := s.session(ctx)
+	if n := s.count.duplicate.Load(); n > 0 {
+		s.log.Debug("heard of entries that had ended", "count", n)
+	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
 	}
