@@ -1,0 +1,195 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Holder is who has a key, and what a session of theirs may do.
+type Holder struct {
+	Name   string // for people
+	Key    Key
+	Dir    string // everything of theirs lies below, relative to the server's directory; "": the whole of it
+	Rights Rights // RightsOpen: whatever the server gives everybody
+}
+
+// Rights is a set of what a session may do.
+type Rights uint16
+
+// The rights.
+const (
+	Write    Rights = 1 << iota // put files
+	Read                        // fetch files
+	Delete                      // remove files
+	Owner                       // set owners and groups
+	Special                     // set setuid, setgid and sticky bits
+	Xattr                       // set extended attributes, user.* only
+	XattrAll                    // set extended attributes of any name
+	// RightsOpen is no right but says that the list names none.
+	RightsOpen
+)
+
+// rightsByName are the words of a list.
+func rightsByName() map[string]Rights {
+	return map[string]Rights{
+		"write": Write, "read": Read, "delete": Delete, "owner": Owner, "special": Special,
+		"xattr": Xattr, "xattr-all": Xattr | XattrAll,
+	}
+}
+
+// RightWords lists the words that a list of keys may use.
+func RightWords() []string {
+	return []string{"write", "read", "delete", "owner", "special", "xattr", "xattr-all"}
+}
+
+// Has says whether all of want is given.
+func (r Rights) Has(want Rights) bool { return r&want == want }
+
+// Ring is the keys that a server takes. It never changes.
+type Ring struct{ byID map[ID]Holder }
+
+// ErrList: a line of a list of keys makes no sense.
+var ErrList = errors.New("not a list of keys")
+
+// Single is the ring of one key, which may do whatever the server gives everybody.
+func Single(name string, k Key) *Ring {
+	return &Ring{map[ID]Holder{k.ID(): {Name: name, Key: k, Rights: RightsOpen}}}
+}
+
+// Len is the number of keys.
+func (r *Ring) Len() int { return len(r.byID) }
+
+// Lookup finds who has the key of that ID. IDs are no secret: the time it takes
+// tells nothing that is worth knowing.
+func (r *Ring) Lookup(id ID) (Holder, bool) {
+	h, ok := r.byID[id]
+	return h, ok
+}
+
+// LoadRing reads a list of keys from a file that is as safe as a key file must be.
+func LoadRing(file string) (*Ring, error) {
+	text, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	r, err := ParseRing(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+// ParseRing reads a list of keys, one to a line:
+//
+//	NAME KEY [dir=SUB] [rights=WORD,...]
+//
+// with any blanks between. SUB may be quoted like a Go string. Empty lines and
+// what follows a # at a line's begin mean nothing. Errors Are ErrList, name the
+// line and quote no key.
+func ParseRing(text string) (*Ring, error) {
+	r := &Ring{map[ID]Holder{}}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		h, err := parseHolder(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w: %w", n, ErrList, err)
+		}
+		if other, ok := r.byID[h.Key.ID()]; ok {
+			return nil, fmt.Errorf("line %d: %w: %s has the key of %s", n, ErrList, h.Name, other.Name)
+		}
+		r.byID[h.Key.ID()] = h
+	}
+	if len(r.byID) == 0 {
+		return nil, fmt.Errorf("no key in it: %w", ErrList)
+	}
+	return r, nil
+}
+
+func parseHolder(line string) (Holder, error) {
+	words, err := split(line)
+	if err != nil {
+		return Holder{}, err
+	}
+	if len(words) < 2 {
+		return Holder{}, errors.New("a line is NAME KEY [dir=SUB] [rights=WORD,...]")
+	}
+	h := Holder{Name: words[0], Rights: RightsOpen}
+	if !goodName(h.Name) {
+		return h, errors.New("a name has at most 64 characters that can be seen")
+	}
+	if h.Key, err = Parse(words[1]); err != nil {
+		return h, fmt.Errorf("the key of %s: %w", h.Name, err)
+	}
+	for _, w := range words[2:] {
+		if err := h.option(w); err != nil {
+			return h, fmt.Errorf("%s: %w", h.Name, err)
+		}
+	}
+	return h, nil
+}
+
+// goodName says whether a name can be shown as it is.
+func goodName(name string) bool {
+	return len(name) <= 64 && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) < 0
+}
+
+// option takes one word behind the key.
+func (h *Holder) option(word string) error {
+	name, value, _ := strings.Cut(word, "=")
+	switch name {
+	case "dir":
+		if !filepath.IsLocal(value) || strings.ContainsRune(value, 0) {
+			return fmt.Errorf("dir=%q: it takes a path below the server's directory", value)
+		}
+		h.Dir = filepath.Clean(value)
+		return nil
+	case "rights":
+		h.Rights = 0
+		for w := range strings.SplitSeq(value, ",") {
+			right, ok := rightsByName()[w]
+			if !ok {
+				return fmt.Errorf("rights: %q is none of %s", w, strings.Join(RightWords(), ", "))
+			}
+			h.Rights |= right
+		}
+		return nil
+	}
+	// Not the whole word: it may be a key in the wrong place.
+	return errors.New("behind the key stand dir=SUB and rights=WORD,... only")
+}
+
+// split cuts a line at blanks, but not within a quoted value.
+func split(line string) ([]string, error) {
+	var words []string
+	for line != "" {
+		end := strings.IndexAny(line, " \t")
+		if at := strings.Index(line, `="`); at >= 0 && (end < 0 || at < end) {
+			quoted, err := strconv.QuotedPrefix(line[at+1:])
+			if err != nil {
+				return nil, errors.New("a quote without its end")
+			}
+			value, err := strconv.Unquote(quoted)
+			if err != nil {
+				return nil, errors.New("a quote without its end")
+			}
+			words = append(words, line[:at+1]+value)
+			line = strings.TrimLeft(line[at+1+len(quoted):], " \t")
+			continue
+		}
+		if end < 0 {
+			end = len(line)
+		}
+		words = append(words, line[:end])
+		line = strings.TrimLeft(line[end:], " \t")
+	}
+	return words, nil
+}

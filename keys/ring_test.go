@@ -1,0 +1,97 @@
+package keys
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAListOfKeys(t *testing.T) {
+	a, b, c := New(), New(), New()
+	text := "# people\n\nalice  " + a.Text() + "\r\n" +
+		"\tbob " + b.Text() + "\tdir=teams/b rights=write,owner,xattr-all\n" +
+		"carol " + c.Text() + ` rights=read dir="a b\tc"`
+	file := filepath.Join(t.TempDir(), "authorized")
+	must(t, os.WriteFile(file, []byte(text), 0o600))
+	r, err := LoadRing(file)
+	must(t, err)
+	want := map[ID]Holder{
+		a.ID(): {Name: "alice", Key: a, Rights: RightsOpen},
+		b.ID(): {Name: "bob", Key: b, Dir: "teams/b", Rights: Write | Owner | Xattr | XattrAll},
+		c.ID(): {Name: "carol", Key: c, Dir: "a b\tc", Rights: Read},
+	}
+	same := cmp.Comparer(func(x, y Key) bool { return x == y })
+	if diff := cmp.Diff(want, r.byID, same); diff != "" || r.Len() != 3 {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+	if _, ok := r.Lookup(New().ID()); ok {
+		t.Error("a stranger is in it")
+	}
+	must(t, os.Chmod(file, 0o644))
+	if _, err := LoadRing(file); !errors.Is(err, ErrUnsafe) {
+		t.Errorf("a list that others can read: %v", err)
+	}
+}
+
+func TestListsThatMakeNoSense(t *testing.T) {
+	k := New().Text()
+	for name, line := range map[string]string{
+		"empty": "", "only comment": "# x", "no key": "alice", "no name": k, "damaged": "alice " + k[:50],
+		"twice": "a " + k + "\nb " + k, "escape in name": "a\x1b[2J " + k, "long name": strings.Repeat("a", 65) + " " + k,
+		"absolute": "a " + k + " dir=/etc", "up": "a " + k + " dir=a/../../b", "empty dir": "a " + k + " dir=",
+		"NUL": "a " + k + ` dir="a\x00b"`, "right": "a " + k + " rights=root", "no right": "a " + k + " rights=",
+		"word": "a " + k + " " + k, "quote": "a " + k + ` dir="a`,
+	} {
+		_, err := ParseRing(line)
+		if !errors.Is(err, ErrList) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if strings.Contains(err.Error(), k[30:60]) || strings.ContainsRune(err.Error(), '\x1b') {
+			t.Errorf("%s: it shows what it must not: %q", name, err)
+		}
+	}
+}
+
+func TestTheRightsHaveWords(t *testing.T) {
+	if got, want := len(rightsByName()), len(RightWords()); got != want {
+		t.Errorf("%d words, %d listed", got, want)
+	}
+	for _, w := range RightWords() {
+		if rightsByName()[w] == 0 {
+			t.Errorf("no right for %s", w)
+		}
+	}
+}
+
+func FuzzParseRing(f *testing.F) {
+	f.Add("a " + fixed().Text() + ` dir="x y" rights=write`)
+	f.Add("# c\n\na\t" + fixed().Text())
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := ParseRing(text)
+		if err != nil {
+			if strings.Contains(err.Error(), "0001020304") {
+				t.Errorf("it shows the key: %v", err)
+			}
+			return
+		}
+		for id, h := range r.byID {
+			if h.Key.ID() != id || h.Dir != "" && !filepath.IsLocal(h.Dir) || !goodName(h.Name) || h.Rights == 0 {
+				t.Errorf("%+v", h)
+			}
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(fixed().Text())
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := Parse(text); err == nil && k.Text() != text {
+			t.Errorf("%q is another text of %v", text, k)
+		}
+	})
+}
