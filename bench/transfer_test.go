@@ -15,6 +15,7 @@ import (
 
 	"scp_rdma/control"
 	"scp_rdma/engine"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 	"scp_rdma/transport/mem"
@@ -102,15 +103,16 @@ func BenchmarkTransfer(b *testing.B) {
 // server is a running server whose directory is the root of the file system of
 // the benchmarks' folders.
 type server struct {
-	addr   string
+	at     control.DialConfig
 	client *transport.Registry
 }
 
 func serve(b *testing.B, kind string) server {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())
+	key := keys.New()
 	var handle atomic.Pointer[func(net.Conn)] // set before the first client comes
-	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Data: func(c net.Conn) { (*handle.Load())(c) }})
+	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("bench", key), Data: func(c net.Conn) { (*handle.Load())(c) }})
 	must(b, err)
 	var mine, theirs transport.Transport
 	switch kind {
@@ -129,7 +131,7 @@ func serve(b *testing.B, kind string) server {
 	go func() {
 		done <- engine.Serve(ctx, engine.ServeConfig{
 			Listener: ln, Transports: transport.NewRegistry(theirs),
-			NewSink: func(o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil },
+			NewSink: func(_ keys.Holder, o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil },
 			Grace:   time.Minute,
 		})
 	}()
@@ -138,14 +140,14 @@ func serve(b *testing.B, kind string) server {
 		must(b, <-done)
 		must(b, root.Close())
 	})
-	return server{addr: ln.Addr().String(), client: transport.NewRegistry(mine)}
+	return server{at: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, client: transport.NewRegistry(mine)}
 }
 
 func (s server) push(b *testing.B, src, dst string) {
 	source, err := localfs.OpenSource([]string{src + "/."}, localfs.SourceOptions{})
 	must(b, err)
 	r, err := engine.Send(b.Context(), engine.SendConfig{
-		Addr: s.addr, Transports: s.client, Source: source, Target: localfs.Target{Path: dst, Contents: true},
+		Server: s.at, Transports: s.client, Source: source, Target: localfs.Target{Path: dst, Contents: true},
 	})
 	must(b, err)
 	must(b, source.Close())

@@ -127,7 +127,7 @@ func TestAbortWaitsForTheWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := net.Pipe()
 		nc := &held{a, make(chan struct{})}
-		c := newConn(nc, Config{})
+		c := newConn(nc, nc, Config{})
 		_ = c.Send(number(1))
 		synctest.Wait()
 		done := make(chan struct{})

@@ -11,7 +11,7 @@ import (
 type Config struct {
 	Keepalive time.Duration // ping after so long without sending; 0: 5 s
 	Timeout   time.Duration // give the peer up after so long without a byte from it; 0: 30 s
-	Handshake time.Duration // for the whole of connecting and preambles; 0: 10 s
+	Handshake time.Duration // for the whole of connecting, preambles, TLS and proofs; 0: 10 s
 	Logger    hclog.Logger  // nil: silent
 }
 
@@ -31,6 +31,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// BusyError says that the server has no room for this client now; later it may.
+type BusyError struct{ Text string } // its own words
+
+// Error implements error.
+func (e *BusyError) Error() string { return "the server is busy: " + e.Text }
+
 const (
 	// MaxQueued is the most that may wait to be written, bytes: a net under the
 	// engine's window, whose 8192 entries need 4 MiB when all names are 255 bytes long.
@@ -40,8 +46,11 @@ const (
 	// lingerWait bounds the wait for the peer's end of the connection after the
 	// last word: three round trips of the slowest links we know.
 	lingerWait = time.Second
-	// maxPending bounds connections that have not said what they are.
-	maxPending = 256
+	// DefaultPending: connections that have proved nothing, at once. Each costs a
+	// goroutine, a descriptor and about 60 KiB for a handshake: 15 MiB in all.
+	DefaultPending = 256
+	// maxRefusals bounds those that are just being told that there is no room.
+	maxRefusals = 32
 	// readBuffer is what one read takes, and the step in which a message grows.
 	readBuffer = 64 << 10
 	// writePiece is what must be taken within Timeout: at 30 s, 9 KB/s.
@@ -55,6 +64,8 @@ var (
 	ErrSilent = errors.New("peer is silent")
 	// ErrQueueFull: more than MaxQueued bytes wait to be written.
 	ErrQueueFull = errors.New("too much is queued for the peer")
+	// errConfig: a key or the will to do without one is missing.
+	errConfig = errors.New("neither a key nor no-auth is configured")
 	// ErrClosed: this side closed the connection.
 	ErrClosed = errors.New("control connection closed")
 )

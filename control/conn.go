@@ -3,6 +3,7 @@ package control
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +12,17 @@ import (
 	"sync"
 	"time"
 
+	"scp_rdma/keys"
 	"scp_rdma/wire"
 )
 
-// Conn is one side of a control connection, after the preambles. It works over
-// any net.Conn, so that TLS may lie between.
+// Conn is one side of a control connection, after the proofs.
 type Conn struct {
-	nc  net.Conn
-	cfg Config
+	nc     net.Conn
+	raw    io.Closer // what nc runs over: closing TLS itself would wait for the peer
+	cfg    Config
+	holder keys.Holder
+	secret []byte // what Derive begins with
 
 	// Recv's alone.
 	r   *bufio.Reader
@@ -38,10 +42,29 @@ type Conn struct {
 	closeBy time.Time // when ended
 }
 
-// newConn takes over a connection whose preambles are done.
-func newConn(nc net.Conn, cfg Config) *Conn {
+// proved takes over a connection whose two ends have proved themselves.
+func proved(tc *tls.Conn, h keys.Holder, cfg Config) (*Conn, error) {
+	secret, err := export(tc, exportSecret)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(tc, tc.NetConn(), cfg)
+	c.holder, c.secret = h, secret
+	return c, nil
+}
+
+// Holder is who the peer of a listener's connection is. On a dialled one it is
+// the dialling side's own key.
+func (c *Conn) Holder() keys.Holder { return c.holder }
+
+// Derive makes a secret of keys.Size bytes that only the two ends of this
+// connection have; both get the same for the same label.
+func (c *Conn) Derive(label string) ([]byte, error) { return c.holder.Key.Derive(c.secret, label) }
+
+// newConn takes over a connection whose handshakes are done.
+func newConn(nc net.Conn, raw io.Closer, cfg Config) *Conn {
 	c := &Conn{
-		nc: nc, cfg: cfg.withDefaults(), r: bufio.NewReaderSize(nc, readBuffer),
+		nc: nc, raw: raw, cfg: cfg.withDefaults(), r: bufio.NewReaderSize(nc, readBuffer),
 		filled: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	c.writer.Go(c.write)
@@ -140,7 +163,7 @@ func (c *Conn) Close() error {
 		c.end()
 		c.writer.Wait()
 		err = c.lastWords()
-		if closeErr := c.nc.Close(); err == nil && !errors.Is(closeErr, net.ErrClosed) {
+		if closeErr := c.raw.Close(); err == nil && !errors.Is(closeErr, net.ErrClosed) {
 			err = closeErr
 		}
 	})
@@ -180,7 +203,7 @@ func (c *Conn) Abort() {
 	c.mu.Lock()
 	c.queue = nil
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	_ = c.raw.Close()
 	c.writer.Wait()
 }
 

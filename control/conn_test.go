@@ -33,7 +33,7 @@ func TestMessagesArriveInOrderBothWays(t *testing.T) {
 func TestKeepaliveKeepsAnIdlePairAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, nc := piped(Config{})
-		peer := newConn(nc, Config{})
+		peer := newConn(nc, nc, Config{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Hour)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -271,7 +271,8 @@ func TestEndsOfTheConnection(t *testing.T) {
 				}
 			}
 			if tt.reset {
-				_ = nc.SetLinger(0)
+				_ = nc.raw.SetLinger(0)
+				_ = nc.raw.Close()
 			}
 			_ = nc.Close()
 			_, err := c.Recv(soon(t))
@@ -354,7 +355,7 @@ func TestWhatGathersGoesOutInOneWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		nc := &counted{Conn: a}
-		c := newConn(nc, Config{})
+		c := newConn(nc, nc, Config{})
 		for i := range uint64(500) {
 			if err := c.Send(number(i)); err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,15 +10,33 @@ import (
 	"syscall"
 	"time"
 
+	"scp_rdma/keys"
 	"scp_rdma/wire"
 )
 
-// Dial connects to a server and swaps preambles with it, all within Handshake.
-// network is "" (any), "tcp", "tcp4" or "tcp6". Errors name addr and what to do.
-func Dial(ctx context.Context, network, addr string, cfg Config) (*Conn, error) {
-	cfg = cfg.withDefaults()
+// DialConfig describes a server and how to come in.
+type DialConfig struct {
+	Network string    // "" (any), "tcp", "tcp4", "tcp6"
+	Addr    string    // host:port
+	Key     *keys.Key // shown to the server, which must show the same; nil only with NoAuth
+	NoAuth  bool      // take a server that proves nothing, and show it nothing
+	Config
+}
+
+// Dial connects to a server, and both prove themselves, all within Handshake.
+// Errors name the address and what to do. No right key on either side: the error
+// Is ErrAuth; no room there: it Is a *BusyError.
+func Dial(ctx context.Context, cfg DialConfig) (*Conn, error) {
+	addr, network, key := cfg.Addr, cfg.Network, cfg.Key
+	cfg.Config = cfg.Config.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, cfg.Handshake)
 	defer cancel()
+	switch {
+	case cfg.NoAuth:
+		key = nil
+	case key == nil:
+		return nil, fmt.Errorf("connect to %s: %w", addr, errConfig)
+	}
 	if network == "" {
 		network = "tcp"
 	}
@@ -26,22 +45,31 @@ func Dial(ctx context.Context, network, addr string, cfg Config) (*Conn, error) 
 		return nil, dialError(ctx, addr, err)
 	}
 	tune(nc, cfg.Timeout)
-	if err := greet(ctx, nc); err != nil {
+	tc, err := greet(ctx, nc, key)
+	if err != nil {
 		_ = nc.Close()
 		return nil, greetError(ctx, addr, err)
 	}
-	return newConn(nc, cfg), nil
+	var h keys.Holder
+	if key != nil {
+		h.Key = *key
+	}
+	return proved(tc, h, cfg.Config)
 }
 
-// greet swaps preambles until ctx ends, and leaves no deadline behind.
-func greet(ctx context.Context, nc net.Conn) error {
+// greet swaps preambles and proofs until ctx ends, and leaves no deadline behind.
+func greet(ctx context.Context, nc net.Conn, key *keys.Key) (*tls.Conn, error) {
 	stop := onDone(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	err := introduce(nc)
+	defer stop()
+	if err := introduce(nc); err != nil {
+		return nil, err
+	}
+	tc, err := proveClient(ctx, nc, key)
 	stop()
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return err
+	return tc, err
 }
 
 // introduce says the client's preamble and checks the server's.
@@ -54,12 +82,23 @@ func introduce(nc net.Conn) error {
 		return err
 	}
 	switch {
+	case p.Kind == wire.KindBye:
+		return noRoom(nc)
 	case p.Kind != wire.KindControl:
 		return fmt.Errorf("preamble of kind %q: %w", p.Kind, wire.ErrMalformed)
 	case p.Version == wire.Version:
 		return nil
 	}
 	return fmt.Errorf("the other side speaks version %d, this is version %d: update the older one: %w", p.Version, wire.Version, ErrVersion)
+}
+
+// noRoom reads why a server takes no connection now.
+func noRoom(nc net.Conn) error {
+	m, err := hear(nc, wire.TypeBye)
+	if err != nil {
+		return err
+	}
+	return refused(m.(*wire.Bye), nil)
 }
 
 // readPreamble reads the other side's preamble, and no more. Half of it is

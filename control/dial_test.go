@@ -67,14 +67,14 @@ func TestDialNamesWhatIsAtTheOtherEnd(t *testing.T) {
 		"an escape":     {says([]byte("\x1b[31m boo")), nil, []string{`"\x1b[31"`}},
 		"a door":        {func(net.Conn) {}, nil, []string{"without a word"}},
 		"a short word":  {func(nc net.Conn) { _, _ = nc.Write([]byte("SRD")) }, nil, []string{`"SRD"`}},
-		"a newer one":   {says(greeting(wire.KindControl, 9)), ErrVersion, []string{"version 9", "version 1", "update"}},
-		"an older one":  {says(greeting(wire.KindControl, 0)), ErrVersion, []string{"version 0", "version 1", "update"}},
-		"a data port":   {says(greeting(wire.KindData, 1)), wire.ErrMalformed, []string{"'D'"}},
+		"a newer one":   {says(greeting(wire.KindControl, 9)), ErrVersion, []string{"version 9", fmt.Sprint("version ", wire.Version), "update"}},
+		"an older one":  {says(greeting(wire.KindControl, 0)), ErrVersion, []string{"version 0", fmt.Sprint("version ", wire.Version), "update"}},
+		"a data port":   {says(greeting(wire.KindData, wire.Version)), wire.ErrMalformed, []string{"'D'"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			addr := stranger(t, tt.peer)
-			c, err := Dial(soon(t), "", addr, Config{})
+			c, err := Dial(soon(t), to(addr, Config{}))
 			if err == nil {
 				c.Abort()
 			}
@@ -99,7 +99,7 @@ func TestDialGivesUpASilentServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			addr := stranger(t, peer)
 			start := time.Now()
-			_, err := Dial(t.Context(), "", addr, Config{Handshake: 100 * time.Millisecond})
+			_, err := Dial(t.Context(), to(addr, Config{Handshake: 100 * time.Millisecond}))
 			wantError(t, err, nil, addr, "doesn't say that it is scp_rdma")
 			if d := time.Since(start); d < 100*time.Millisecond || d > patience {
 				t.Errorf("after %v", d)
@@ -118,7 +118,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(soon(t))
 	why := errors.New("a person said stop")
 	go func() { <-heard; cancel(why) }()
-	_, err := Dial(ctx, "", addr, Config{Handshake: patience})
+	_, err := Dial(ctx, to(addr, Config{Handshake: patience}))
 	wantError(t, err, why, addr)
 }
 
@@ -129,7 +129,7 @@ func TestDialToNobody(t *testing.T) {
 	}
 	addr := ln.Addr().String()
 	_ = ln.Close()
-	_, err = Dial(soon(t), "", addr, Config{})
+	_, err = Dial(soon(t), to(addr, Config{}))
 	wantError(t, err, syscall.ECONNREFUSED, addr, "is scp_rdma -s running there", "-p")
 }
 

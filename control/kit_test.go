@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"scp_rdma/keys"
 	"scp_rdma/wire"
 )
 
@@ -55,7 +57,7 @@ func soon(t *testing.T) context.Context {
 func listen(t *testing.T, change ...func(*ListenConfig)) *Listener {
 	t.Helper()
 	noLeak(t)
-	cfg := ListenConfig{Addr: "127.0.0.1:0"}
+	cfg := ListenConfig{Addr: "127.0.0.1:0", Keys: theRing()}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -95,7 +97,7 @@ func pair(t *testing.T, cfg Config) (client, server *Conn) {
 		}
 		got <- c
 	}()
-	client, err := Dial(soon(t), "", l.Addr().String(), cfg)
+	client, err := Dial(soon(t), to(l.Addr().String(), cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,26 +110,63 @@ func pair(t *testing.T, cfg Config) (client, server *Conn) {
 }
 
 // rogue makes a control connection whose other side is the test's own.
-func rogue(t *testing.T) (*Conn, *net.TCPConn) {
+func rogue(t *testing.T) (*Conn, *client) {
 	t.Helper()
 	l := listen(t)
-	nc := dial(t, l)
-	write(t, nc, preamble())
+	nc := prove(t, dial(t, l))
 	c, err := l.Accept(soon(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Abort)
-	if _, err := io.ReadFull(nc, make([]byte, wire.PreambleSize)); err != nil {
+	return c, nc
+}
+
+// theKey is what all have that may come in.
+func theKey() *keys.Key {
+	k, err := keys.Parse("scp_rdma1:a3a535d50c33d8ed:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f:d8802629")
+	if err != nil {
+		panic(err)
+	}
+	return &k
+}
+
+func theRing() *keys.Ring { return keys.Single("tests", *theKey()) }
+
+func theCert(t *testing.T) tls.Certificate {
+	t.Helper()
+	c, err := identity()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return c, nc
+	return c
+}
+
+// to dials with the right key.
+func to(addr string, cfg Config) DialConfig {
+	return DialConfig{Addr: addr, Key: theKey(), Config: cfg}
+}
+
+// client is a connection that has proved itself and then does what it likes.
+type client struct {
+	*tls.Conn
+	raw *net.TCPConn
+}
+
+// prove does what a client does until Hello.
+func prove(t *testing.T, nc *net.TCPConn) *client {
+	t.Helper()
+	tc, err := greet(soon(t), nc, theKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &client{tc, nc}
 }
 
 // piped makes a control connection over a pipe, for virtual time.
 func piped(cfg Config) (*Conn, net.Conn) {
 	a, b := net.Pipe()
-	return newConn(a, cfg), b
+	return newConn(a, a, cfg), b
 }
 
 func write(t *testing.T, w io.Writer, b []byte) {

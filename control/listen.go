@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"scp_rdma/keys"
 	"scp_rdma/wire"
 )
 
@@ -23,6 +25,10 @@ type ListenConfig struct {
 	// the connection has proved itself. Close sets it to now, also for one that
 	// Data is just handing on. nil: data connections are refused.
 	Data func(net.Conn)
+	// Keys are those of the clients that may come in; nil only with NoAuth.
+	Keys    *keys.Ring
+	NoAuth  bool // let anybody in
+	Pending int  // connections that have proved nothing, at once; 0: DefaultPending
 	Config
 }
 
@@ -31,7 +37,9 @@ type Listener struct {
 	cfg    ListenConfig
 	ln     net.Listener
 	accept chan *Conn
-	slots  chan struct{} // one per connection that has not said what it is
+	tls    *tls.Config
+	new    *pending      // connections that have proved nothing
+	no     chan struct{} // one per refusal under way
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -40,6 +48,19 @@ type Listener struct {
 // Listen opens the port. ctx is for that alone: Close ends the listening.
 func Listen(ctx context.Context, cfg ListenConfig) (*Listener, error) {
 	cfg.Config = cfg.Config.withDefaults()
+	switch {
+	case cfg.NoAuth:
+		cfg.Keys = nil
+	case cfg.Keys == nil:
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, errConfig)
+	}
+	if cfg.Pending == 0 {
+		cfg.Pending = DefaultPending
+	}
+	cert, err := identity()
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+	}
 	if cfg.Network == "" {
 		cfg.Network = "tcp"
 	}
@@ -47,12 +68,15 @@ func Listen(ctx context.Context, cfg ListenConfig) (*Listener, error) {
 	if err != nil {
 		return nil, listenError(cfg.Addr, err)
 	}
-	return newListener(ctx, ln, cfg), nil
+	return newListener(ctx, ln, cfg, cert), nil
 }
 
 // newListener takes over a socket that listens.
-func newListener(ctx context.Context, ln net.Listener, cfg ListenConfig) *Listener {
-	l := &Listener{cfg: cfg, ln: ln, accept: make(chan *Conn), slots: make(chan struct{}, maxPending)}
+func newListener(ctx context.Context, ln net.Listener, cfg ListenConfig, cert tls.Certificate) *Listener {
+	l := &Listener{
+		cfg: cfg, ln: ln, accept: make(chan *Conn),
+		tls: serverTLS(cert), new: newPending(cfg.Pending), no: make(chan struct{}, maxRefusals),
+	}
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.wg.Go(l.run)
 	return l
@@ -75,7 +99,7 @@ func listenError(addr string, err error) error {
 // Addr is where it listens.
 func (l *Listener) Addr() netip.AddrPort { return addrPort(l.ln.Addr()) }
 
-// Accept waits for the next control connection, whose preamble was good. After
+// Accept waits for the next control connection of a peer that has proved itself. After
 // Close it returns ErrClosed.
 func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 	select {
@@ -125,16 +149,35 @@ func (l *Listener) run() {
 }
 
 func (l *Listener) begin(nc net.Conn) {
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		l.cfg.Logger.Warn("too many connections that say nothing, closing one", "peer", nc.RemoteAddr())
-		_ = nc.Close()
+	in, out := l.new.enter(nc, time.Now())
+	if out != nil {
+		l.cfg.Logger.Info("too many unproved connections, closing the oldest of its address", "peer", out.nc.RemoteAddr())
+		_ = out.nc.Close() // its handshake ends by that
+	}
+	if in == nil {
+		l.turnAway(nc)
 		return
 	}
 	l.wg.Go(func() {
+		defer l.new.leave(in)
 		l.greet(nc)
-		<-l.slots
+	})
+}
+
+// turnAway tells a client that there is no room, if there is room for that.
+func (l *Listener) turnAway(nc net.Conn) {
+	select {
+	case l.no <- struct{}{}:
+	default:
+		_ = nc.Close()
+		return
+	}
+	l.cfg.Logger.Info("too many unproved connections, turning one away", "peer", nc.RemoteAddr())
+	l.wg.Go(func() {
+		defer func() { <-l.no }()
+		defer func() { _ = nc.Close() }()
+		_ = nc.SetDeadline(time.Now().Add(lingerWait))
+		l.bye(nc, wire.KindBye, wire.ByeBusy, "too many connections are just being made (--max-handshakes)")
 	})
 }
 
@@ -151,7 +194,7 @@ func (l *Listener) greet(nc net.Conn) {
 	case p.Version != wire.Version:
 		l.refuseVersion(nc, p.Version)
 	case p.Kind == wire.KindControl:
-		l.hand(nc, stop)
+		l.prove(nc, stop)
 	case l.cfg.Data != nil:
 		l.cfg.Data(nc)
 	default:
@@ -175,10 +218,16 @@ func (l *Listener) refuse(nc net.Conn, err error) {
 func (l *Listener) refuseVersion(nc net.Conn, theirs uint16) {
 	defer func() { _ = nc.Close() }()
 	l.cfg.Logger.Info("another version", "peer", nc.RemoteAddr(), "version", theirs, "here", wire.Version)
-	text := fmt.Sprintf("the client speaks version %d, this server version %d: update the older one", theirs, wire.Version)
-	out, err := wire.AppendMessage(preamble(), &wire.Bye{Code: wire.ByeVersion, Text: text, Version: wire.Version})
+	l.bye(nc, wire.KindControl, wire.ByeVersion, fmt.Sprintf(
+		"the client speaks version %d, this server version %d: update the older one", theirs, wire.Version))
+}
+
+// bye says a last word to a client that is not let in, in the clear.
+func (l *Listener) bye(nc net.Conn, kind byte, code uint16, text string) {
+	out := wire.AppendPreamble(nil, wire.Preamble{Kind: kind, Version: wire.Version})
+	out, err := wire.AppendMessage(out, &wire.Bye{Code: code, Text: text, Version: wire.Version})
 	if err != nil {
-		l.cfg.Logger.Error("no word for another version", "error", err)
+		l.cfg.Logger.Error("no last word", "error", err)
 		return
 	}
 	if _, err := nc.Write(out); err == nil {
@@ -191,17 +240,39 @@ func preamble() []byte {
 	return wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindControl, Version: wire.Version})
 }
 
-// hand answers the preamble and gives the connection to Accept. stop disarms
-// the listener's end for it.
-func (l *Listener) hand(nc net.Conn, stop func()) {
-	_, err := nc.Write(preamble())
-	stop()
-	if err != nil || l.ctx.Err() != nil || nc.SetDeadline(time.Time{}) != nil {
+// prove answers the preamble, has the client prove itself and gives the
+// connection to Accept. stop disarms the listener's end for it.
+func (l *Listener) prove(nc net.Conn, stop func()) {
+	c, err := l.letIn(nc, stop)
+	if err != nil {
+		l.cfg.Logger.Info("not let in", "peer", nc.RemoteAddr(), "error", err)
 		_ = nc.Close()
 		return
 	}
+	l.hand(c, nc)
+}
+
+func (l *Listener) letIn(nc net.Conn, stop func()) (*Conn, error) {
+	if _, err := nc.Write(preamble()); err != nil {
+		return nil, err
+	}
+	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.cfg.Keys)
+	stop()
+	switch {
+	case err != nil:
+		return nil, err
+	case l.ctx.Err() != nil:
+		return nil, ErrClosed
+	}
+	if err := nc.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
 	tune(nc, l.cfg.Timeout)
-	c := newConn(nc, l.cfg.Config)
+	return proved(tc, holder, l.cfg.Config)
+}
+
+// hand gives a connection to Accept.
+func (l *Listener) hand(c *Conn, nc net.Conn) {
 	wait := time.NewTimer(l.cfg.Handshake)
 	defer wait.Stop()
 	select {

@@ -108,12 +108,13 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 	ended, frozen := c.ended, c.frozen
 	c.mu.Unlock()
 	reset := errors.Is(err, syscall.ECONNRESET)
+	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) // with and without TLS's own end
 	switch {
 	case ended:
 		return ErrClosed
-	case (reset || errors.Is(err, io.EOF)) && c.bye && len(c.in) == 0:
+	case (reset || cut) && c.bye && len(c.in) == 0:
 		return io.EOF
-	case errors.Is(err, io.EOF):
+	case cut:
 		return fmt.Errorf("recv: %w", io.ErrUnexpectedEOF)
 	case reset:
 		return fmt.Errorf("recv: %w: %w", io.ErrUnexpectedEOF, err)

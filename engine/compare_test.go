@@ -4,11 +4,12 @@ import (
 	"errors"
 	"testing"
 
+	"scp_rdma/control"
 	"scp_rdma/wire"
 )
 
 func TestTotalsThatDifferAreAnError(t *testing.T) {
-	s := newSender(SendConfig{Addr: "server:1777"})
+	s := newSender(SendConfig{Server: control.DialConfig{Addr: "server:1777"}})
 	mine := wire.Totals{Files: 2, Bytes: 9}
 	if err := s.compare(mine, &wire.Summary{Totals: wire.Totals{Files: 1, Bytes: 9}}); !errors.Is(err, ErrProtocol) {
 		t.Errorf("a file that got lost: %v", err)

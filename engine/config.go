@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"scp_rdma/control"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 )
@@ -55,8 +56,8 @@ type Sink interface {
 
 // SendConfig describes one transfer to a server.
 type SendConfig struct {
-	Network string // for control.Dial: which address families; "": any
-	Addr    string // host:port
+	Server control.DialConfig
+	Wait   time.Duration // how long to ask a busy server again and again; 0: not at all
 
 	Transports *transport.Registry // most preferred first
 	Streams    int                 // 0: DefaultStreams
@@ -70,7 +71,6 @@ type SendConfig struct {
 
 	Owner, NumericIDs, Xattr bool // what to ask the server for
 
-	Control  control.Config
 	Observer Observer     // nil: nobody watches
 	Logger   hclog.Logger // nil: silent
 }
@@ -80,14 +80,16 @@ type ServeConfig struct {
 	Listener   *control.Listener
 	Transports *transport.Registry
 
-	// NewSink makes the sink of one session. The options are those that the
-	// client asked for and Grant allows.
-	NewSink func(localfs.SinkOptions) (Sink, error)
-	Grant   localfs.SinkOptions
+	// NewSink makes the sink of one session, below the directory of whoever has
+	// proved the key. The options are those that the client asked for and its
+	// rights allow.
+	NewSink func(keys.Holder, localfs.SinkOptions) (Sink, error)
+	Grant   localfs.SinkOptions // for keys whose rights are open
 
 	Once   bool          // return after the first session
 	Grace  time.Duration // for running sessions when ctx ends; 0: none
-	Limits Limits
+	Limits Limits        // of one session
+	Quota  Quota         // of all sessions
 
 	Observer ServeObserver // nil: nobody watches
 	Logger   hclog.Logger  // nil: silent
@@ -98,7 +100,10 @@ type Limits struct {
 	Streams  int
 	Memory   int64 // bytes of slots
 	SlotSize int
-	Window   int
+	Window   int           // entries open: announced, no result yet
+	Path     int           // bytes of a path below the target
+	Files    int           // files begun at once
+	Greeting time.Duration // from the proof to Open
 }
 
 // Observer sees one transfer from the sending side.
@@ -106,6 +111,8 @@ type Observer interface {
 	// Watch is called once, before the first entry is sent. snapshot may be
 	// called at any time and from any goroutine, also after the transfer.
 	Watch(snapshot func() Snapshot)
+	// Busy is called when the server has no room, before it is asked again.
+	Busy(why error, again time.Duration)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)
 }
@@ -174,5 +181,6 @@ type ServeObserver interface {
 type SessionInfo struct {
 	ID     string // short, for logs
 	Peer   string // the client's address
+	Name   string // of its key; "" without
 	Target string // relative to the server's directory
 }

@@ -17,8 +17,27 @@ const (
 	DefaultWindow = 8192
 	// defaultMemory is for all slots of a session, bytes.
 	defaultMemory = 64 << 20
-	maxStreams    = 64
-	maxSlots      = 8
+	// DefaultSessionMemory is what one session's slots may take at a server:
+	// twice what a client of ours asks for.
+	DefaultSessionMemory = 2 * defaultMemory
+	// DefaultTotalMemory is for the slots of all sessions, bytes: sixteen full ones.
+	DefaultTotalMemory = 2 << 30
+	// DefaultSessions at once: beyond a few dozen a disk only seeks more.
+	DefaultSessions = 64
+	// DefaultPath: bytes of a path; 4000 levels of the longest names. Each level
+	// costs the server some memory until its directory is done.
+	DefaultPath = 1 << 20
+	// DefaultFiles begun at once, of one session: an honest sender begins no more
+	// than there are frames under way, which is 64 streams with 8 slots each.
+	DefaultFiles = 1024
+	// MaxStreams of a session.
+	MaxStreams = 64
+	maxSlots   = 8
+
+	// busyPause is the first pause before a busy server is asked again, each
+	// further one is longer, up to busyPauseMax; up to half is taken off at random.
+	busyPause    = 500 * time.Millisecond
+	busyPauseMax = 10 * time.Second
 
 	// helloTimeout covers each step of the greeting.
 	helloTimeout = 15 * time.Second
@@ -44,16 +63,25 @@ func slotsFor(memory int64, streams, slotSize int) int {
 
 func (l Limits) withDefaults() Limits {
 	if l.Streams == 0 {
-		l.Streams = maxStreams
+		l.Streams = MaxStreams
 	}
 	if l.Memory == 0 {
-		l.Memory = defaultMemory * 2
+		l.Memory = DefaultSessionMemory
 	}
 	if l.SlotSize == 0 {
 		l.SlotSize = transport.MaxSlotSize
 	}
 	if l.Window == 0 {
 		l.Window = DefaultWindow
+	}
+	if l.Path == 0 {
+		l.Path = DefaultPath
+	}
+	if l.Files == 0 {
+		l.Files = DefaultFiles
+	}
+	if l.Greeting == 0 {
+		l.Greeting = helloTimeout
 	}
 	return l
 }

@@ -37,10 +37,15 @@ func (e *RemoteError) Error() string {
 
 // byeFor turns an error of this side into the words for the other.
 func byeFor(err error) *wire.Bye {
+	var busy *control.BusyError
 	b := &wire.Bye{Code: wire.ByeError, Version: wire.Version, Text: clip(err.Error())}
 	switch {
 	case errors.Is(err, errCancelled):
 		b.Code = wire.ByeCancelled
+	case errors.As(err, &busy):
+		b.Code, b.Text = wire.ByeBusy, busy.Text
+	case errors.Is(err, control.ErrAuth):
+		b.Code = wire.ByeAuth
 	case errors.Is(err, localfs.ErrUsage):
 		b.Code = wire.ByeUsage
 	case errors.Is(err, transport.ErrUnavailable):

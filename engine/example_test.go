@@ -9,6 +9,7 @@ import (
 
 	"scp_rdma/control"
 	"scp_rdma/engine"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 	"scp_rdma/transport/mem"
@@ -20,21 +21,23 @@ func Example() {
 	defer stop()
 	from, to := tempDir("greeting"), tempDir()
 	tr := transport.NewRegistry(mem.New())
+	key := keys.New() // both ends load it from a file
 
-	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0"})
+	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("me", key)})
 	check(err)
 	root, err := localfs.OpenRoot(to, true)
 	check(err)
 	served := make(chan error)
 	go func() {
-		newSink := func(o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil }
+		newSink := func(h keys.Holder, o localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, o) }
 		served <- engine.Serve(ctx, engine.ServeConfig{Listener: ln, Transports: tr, NewSink: newSink, Grace: time.Minute})
 	}()
 
 	src, err := localfs.OpenSource([]string{from + "/greeting"}, localfs.SourceOptions{})
 	check(err)
 	report, err := engine.Send(ctx, engine.SendConfig{
-		Addr: ln.Addr().String(), Transports: tr, Source: src, Target: localfs.Target{Tops: 1},
+		Server:     control.DialConfig{Addr: ln.Addr().String(), Key: &key},
+		Transports: tr, Source: src, Target: localfs.Target{Tops: 1},
 	})
 	check(err)
 	fmt.Println(report.Files, "file,", report.Bytes, "bytes over", report.Transport)

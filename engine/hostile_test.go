@@ -21,17 +21,21 @@ type rogue struct {
 	k      *kit
 	conn   *control.Conn
 	hello  *wire.Hello
+	key    []byte // of the streams
 	stream transport.SendStream
 }
 
 func newRogue(t *testing.T, k *kit) *rogue {
 	t.Helper()
-	conn, err := control.Dial(t.Context(), "", k.addr, control.Config{})
+	conn, err := control.Dial(t.Context(), k.dial())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Abort)
 	r := &rogue{t: t, k: k, conn: conn}
+	if r.key, err = conn.Derive("scp_rdma join v1"); err != nil {
+		t.Fatal(err)
+	}
 	r.say(&wire.Hello{Version: wire.Version, Rails: []wire.RailSet{{Transport: "mem", Rails: []wire.Rail{{Name: "mem"}}}}})
 	hello, ok := r.hear().(*wire.Hello)
 	if !ok {
@@ -67,7 +71,7 @@ func (r *rogue) hear() wire.Message {
 func (r *rogue) open() {
 	r.t.Helper()
 	req := transport.OpenRequest{
-		Role: transport.Sender, Initiator: true, Session: transport.ID(r.hello.Session), Key: r.hello.Key,
+		Role: transport.Sender, Initiator: true, Session: transport.ID(r.hello.Session), Key: r.key,
 		Slots: 2, SlotSize: 64 << 10,
 	}
 	ep, err := r.k.client.Open(r.t.Context(), req)

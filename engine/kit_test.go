@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"scp_rdma/control"
 	"scp_rdma/engine"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 	"scp_rdma/transport/mem"
@@ -37,6 +39,9 @@ type kit struct {
 	sessions chan ended
 	sink     func(engine.Sink) engine.Sink
 	limits   engine.Limits
+	quota    engine.Quota
+	key      *keys.Key
+	ring     *keys.Ring
 	grant    localfs.SinkOptions
 	grace    time.Duration
 	once     bool
@@ -61,17 +66,21 @@ func kinds() map[string]func(k *kit) {
 	}
 }
 
+// dial says how to come in.
+func (k *kit) dial() control.DialConfig { return control.DialConfig{Addr: k.addr, Key: k.key} }
+
 // start runs the server; options come first. Without transports it is tcp.
 func start(t *testing.T, options ...func(*kit)) *kit {
 	t.Helper()
-	k := &kit{t: t, dst: t.TempDir(), done: make(chan error, 1), sessions: make(chan ended, 100)}
+	key := keys.New()
+	k := &kit{t: t, key: &key, ring: keys.Single("tests", key), dst: t.TempDir(), done: make(chan error, 1), sessions: make(chan ended, 100)}
 	for _, o := range options {
 		o(k)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	k.stop = cancel
 	var data func(net.Conn)
-	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Data: func(c net.Conn) {
+	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Keys: k.ring, Data: func(c net.Conn) {
 		if data == nil {
 			_ = c.Close()
 			return
@@ -95,9 +104,13 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 	}
 	go func() {
 		k.done <- engine.Serve(ctx, engine.ServeConfig{
-			Listener: ln, Transports: transport.NewRegistry(k.server), Grant: k.grant, Limits: k.limits,
-			NewSink: func(o localfs.SinkOptions) (engine.Sink, error) {
-				var s engine.Sink = root.Sink(o)
+			Listener: ln, Transports: transport.NewRegistry(k.server), Grant: k.grant, Limits: k.limits, Quota: k.quota,
+			NewSink: func(h keys.Holder, o localfs.SinkOptions) (engine.Sink, error) {
+				at, err := root.SinkAt(h.Dir, o)
+				if err != nil {
+					return nil, err
+				}
+				var s engine.Sink = at
 				if k.sink != nil {
 					s = k.sink(s)
 				}
@@ -149,7 +162,10 @@ type watch struct {
 	mu       sync.Mutex
 	problems []engine.Problem
 	snapshot func() engine.Snapshot
+	busy     atomic.Int64
 }
+
+func (w *watch) Busy(error, time.Duration) { w.busy.Add(1) }
 
 func (w *watch) Watch(snapshot func() engine.Snapshot) { w.snapshot = snapshot }
 
@@ -168,7 +184,7 @@ func (k *kit) pushCtx(ctx context.Context, src engine.Source, options ...func(*e
 	k.t.Helper()
 	w := &watch{}
 	cfg := engine.SendConfig{
-		Addr: k.addr, Transports: transport.NewRegistry(k.client), Streams: 2,
+		Server: k.dial(), Transports: transport.NewRegistry(k.client), Streams: 2,
 		Source: src, Target: localfs.Target{Contents: true}, Observer: w,
 	}
 	for _, o := range options {

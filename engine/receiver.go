@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"scp_rdma/control"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -21,11 +22,13 @@ import (
 
 // receiver is one session of a server.
 type receiver struct {
-	cfg  *ServeConfig
-	log  hclog.Logger
-	conn *control.Conn
-	crew *crew
-	sink Sink
+	cfg    *ServeConfig
+	limits Limits       // of this session
+	begun  atomic.Int64 // files begun and not ended
+	log    hclog.Logger
+	conn   *control.Conn
+	crew   *crew
+	sink   Sink
 
 	id      transport.ID
 	key     []byte
@@ -55,9 +58,9 @@ type recvTotals struct {
 	files, dirs, symlinks, links, bytes, failed, dropped atomic.Uint64
 }
 
-func newReceiver(cfg *ServeConfig, conn *control.Conn) *receiver {
+func newReceiver(cfg *ServeConfig, limits Limits, conn *control.Conn) *receiver {
 	return &receiver{
-		cfg: cfg, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
+		cfg: cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
 		files: map[uint64]*inFile{}, dirs: map[uint64]*inDir{}, groups: map[uint64]*inGroup{},
 		queue: newAdmitQueue(), out: newOutbox(), started: time.Now(), done: make(chan wire.Totals, 1),
 	}
@@ -87,7 +90,7 @@ func (r *receiver) session(ctx context.Context) error {
 
 // greet answers Hello and Open.
 func (r *receiver) greet(ctx context.Context) error {
-	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	hctx, cancel := context.WithTimeout(ctx, r.limits.Greeting)
 	defer cancel()
 	hello, err := next[*wire.Hello](hctx, r.conn)
 	if err != nil {
@@ -101,12 +104,13 @@ func (r *receiver) greet(ctx context.Context) error {
 	if len(r.mine.sets) == 0 {
 		return errors.Join(append(r.mine.errs, transport.ErrUnavailable)...)
 	}
-	r.key = make([]byte, 32)
 	rand.Read(r.id[:]) // crypto/rand never fails (Go 1.24)
-	rand.Read(r.key)
-	l := r.cfg.Limits
+	if r.key, err = r.conn.Derive(labelJoin); err != nil {
+		return err
+	}
+	l := r.limits
 	err = r.conn.Send(&wire.Hello{
-		Version: wire.Version, Software: Software, Session: r.id[:], Key: r.key, Rails: r.mine.sets,
+		Version: wire.Version, Software: Software, Session: r.id[:], Rails: r.mine.sets,
 		Limits: wire.Limits{
 			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
 			Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
@@ -124,11 +128,16 @@ func (r *receiver) greet(ctx context.Context) error {
 
 // open makes the target ready and says so.
 func (r *receiver) open(o *wire.Open) error {
-	grant := localfs.SinkOptions{
-		Owner: o.Owner && r.cfg.Grant.Owner, Special: r.cfg.Grant.Special,
-		Xattr: o.Xattr && r.cfg.Grant.Xattr, AllXattr: o.Xattr && r.cfg.Grant.AllXattr, NumericIDs: o.NumericIDs,
+	holder := r.conn.Holder()
+	may, err := rights(holder, r.cfg.Grant)
+	if err != nil {
+		return err
 	}
-	sink, err := r.cfg.NewSink(grant)
+	grant := localfs.SinkOptions{
+		Owner: o.Owner && may.Owner, Special: may.Special,
+		Xattr: o.Xattr && may.Xattr, AllXattr: o.Xattr && may.AllXattr, NumericIDs: o.NumericIDs,
+	}
+	sink, err := r.cfg.NewSink(holder, grant)
 	if err != nil {
 		return err
 	}
@@ -152,8 +161,23 @@ func (r *receiver) open(o *wire.Open) error {
 		r.cfg.Observer.Started(r.info())
 	}
 	return r.conn.Send(&wire.Opened{
-		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.cfg.Limits.Window),
+		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.limits.Window),
 	})
+}
+
+// rights is what a session of the key may set. Rights that are listed count
+// alone; where none are, what the server gives everybody does.
+func rights(h keys.Holder, open localfs.SinkOptions) (localfs.SinkOptions, error) {
+	switch {
+	case h.Rights.Has(keys.RightsOpen):
+		return open, nil
+	case !h.Rights.Has(keys.Write):
+		return localfs.SinkOptions{}, denied(h.Name, "write")
+	}
+	return localfs.SinkOptions{
+		Owner: h.Rights.Has(keys.Owner), Special: h.Rights.Has(keys.Special),
+		Xattr: h.Rights.Has(keys.Xattr), AllXattr: h.Rights.Has(keys.XattrAll),
+	}, nil
 }
 
 func grants(o localfs.SinkOptions) []string {
@@ -206,7 +230,7 @@ func (r *receiver) discardAll() {
 }
 
 func (r *receiver) info() SessionInfo {
-	return SessionInfo{ID: hex.EncodeToString(r.id[:4]), Peer: r.conn.RemoteAddr().String(), Target: r.base.Path}
+	return SessionInfo{ID: hex.EncodeToString(r.id[:4]), Peer: r.conn.RemoteAddr().String(), Name: r.conn.Holder().Name, Target: r.base.Path}
 }
 
 func (r *receiver) report() Report {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"scp_rdma/localfs"
@@ -12,10 +13,19 @@ type inDir struct {
 	id      uint64
 	parent  *inDir
 	dir     *localfs.Dir
+	length  int // of its path below the target, bytes
 	meta    localfs.Meta
 	pending int  // children without an end
 	ended   bool // no more children will be announced
 	failed  bool // could not be made: its children can't either
+}
+
+// pathOf is the length of a child's path below the target.
+func (d *inDir) pathOf(name string) int {
+	if d.length == 0 {
+		return len(name)
+	}
+	return d.length + 1 + len(name)
 }
 
 // maxOpenDirs bounds directories that are open at once: the window's worth and
@@ -55,6 +65,16 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 		return wire.Answer{ID: e.ID, Action: wire.ActionParent}, nil
 	}
 	name := r.nameOf(e)
+	if n := parent.pathOf(name); n > r.limits.Path {
+		r.totals.failed.Add(1)
+		answer := failed(e.ID, fmt.Errorf("%q: a path of %d bytes, this server takes %d (--max-path)", name, n, r.limits.Path))
+		if e.Kind == wire.KindDir {
+			r.addDir(&inDir{id: e.ID, parent: parent, failed: true})
+			return answer, nil
+		}
+		r.childEnded(parent)
+		return answer, nil
+	}
 	switch e.Kind {
 	case wire.KindDir:
 		return r.admitDir(e, parent, name), nil
@@ -72,9 +92,9 @@ func (r *receiver) mayAdmit(e *wire.Entry, parent *inDir) error {
 	switch {
 	case isFile || isDir:
 		return fmt.Errorf("entry %d announced twice: %w", e.ID, ErrProtocol)
-	case len(r.files) > r.cfg.Limits.Window+outboxBatch:
-		return fmt.Errorf("%d files open, %d allowed: %w", len(r.files), r.cfg.Limits.Window, ErrProtocol)
-	case len(r.dirs) > maxOpenDirs(r.cfg.Limits.Window):
+	case len(r.files) > r.limits.Window+outboxBatch:
+		return fmt.Errorf("%d files open, %d allowed: %w", len(r.files), r.limits.Window, ErrProtocol)
+	case len(r.dirs) > maxOpenDirs(r.limits.Window):
 		return fmt.Errorf("%d directories open at once: %w", len(r.dirs), ErrProtocol)
 	case parent == nil && e.Replaces == 0:
 		return fmt.Errorf("entry %d in unknown directory %d: %w", e.ID, e.Parent, ErrProtocol)
@@ -109,7 +129,7 @@ func (r *receiver) addDir(d *inDir) {
 }
 
 func (r *receiver) admitDir(e *wire.Entry, parent *inDir, name string) wire.Answer {
-	d := &inDir{id: e.ID, parent: parent, meta: metaOf(e)}
+	d := &inDir{id: e.ID, parent: parent, meta: metaOf(e), length: parent.pathOf(name)}
 	dir, err := r.sink.Mkdir(parent.dir, name)
 	d.dir, d.failed = dir, err != nil
 	r.addDir(d)
@@ -187,7 +207,7 @@ func (r *receiver) finishDir(d *inDir) {
 
 // stopIfFatal ends the session on errors that every further file would meet too.
 func (r *receiver) stopIfFatal(err error) {
-	if localfs.Fatal(err) {
+	if localfs.Fatal(err) || errors.Is(err, ErrProtocol) {
 		r.crew.cancel(err)
 	}
 }

@@ -189,9 +189,9 @@ var errDropped = errors.New("piece of a file that has ended")
 
 // write puts one piece into the file. done: with it the file has ended, by
 // commit or by err. Pieces of one file may come on several streams at once.
-func (f *inFile) write(sink Sink, c wire.Chunk, data []byte) (done bool, err error) {
+func (f *inFile) write(r *receiver, c wire.Chunk, data []byte) (done bool, err error) {
 	n := chunkLen(c, f.put.Size)
-	if err := f.begin(sink); err != nil {
+	if err := f.begin(r); err != nil {
 		return !errors.Is(err, errDropped), err
 	}
 	if c.Flags&wire.ChunkHole == 0 {
@@ -221,14 +221,14 @@ func (f *inFile) write(sink Sink, c wire.Chunk, data []byte) (done bool, err err
 }
 
 // begin takes a reference for one write, and makes the file with the first.
-func (f *inFile) begin(sink Sink) error {
+func (f *inFile) begin(r *receiver) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return errDropped
 	}
 	if f.pending == nil {
-		p, err := sink.CreateFile(f.put)
+		p, err := r.create(f.put)
 		if err != nil {
 			f.closed = true
 			return err
@@ -237,6 +237,33 @@ func (f *inFile) begin(sink Sink) error {
 	}
 	f.writers++
 	return nil
+}
+
+// create begins a file, of which no more than so many may be begun at once:
+// each holds a descriptor.
+func (r *receiver) create(p localfs.Put) (localfs.PendingFile, error) {
+	if n := r.begun.Add(1); n > int64(r.limits.Files) {
+		r.begun.Add(-1)
+		return nil, fmt.Errorf("%d files begun at once, %d allowed (--max-open-files): %w", n, r.limits.Files, ErrProtocol)
+	}
+	f, err := r.sink.CreateFile(p)
+	if err != nil {
+		r.begun.Add(-1)
+		return nil, err
+	}
+	return &begunFile{f, r}, nil
+}
+
+// begunFile gives its place back when it ends.
+type begunFile struct {
+	localfs.PendingFile
+	r *receiver
+}
+
+// Discard implements localfs.PendingFile. It is called once, whatever came of the file.
+func (b *begunFile) Discard() {
+	b.PendingFile.Discard()
+	b.r.begun.Add(-1)
 }
 
 // putWhole makes a file that came in one piece.

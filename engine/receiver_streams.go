@@ -26,7 +26,7 @@ type inStreams struct {
 
 func newInStreams(r *receiver, c *crew) (*inStreams, error) {
 	// Twice the streams: one that is replaced by a newer epoch needs a moment to end.
-	workers, err := newPool(2*r.cfg.Limits.Streams, c.cancel)
+	workers, err := newPool(2*r.limits.Streams, c.cancel)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (in *inStreams) request(m *wire.StreamOpen) (transport.OpenRequest, transpo
 
 // reserve books the memory of a stream's slots.
 func (in *inStreams) reserve(m *wire.StreamOpen) error {
-	l := in.r.cfg.Limits
+	l := in.r.limits
 	if int(m.Stream) >= l.Streams || int(m.SlotSize) > l.SlotSize {
 		return fmt.Errorf("stream %d with slots of %d bytes, allowed are %d streams and %d bytes: %w",
 			m.Stream, m.SlotSize, l.Streams, l.SlotSize, ErrProtocol)

@@ -122,7 +122,7 @@ func (w *recvWorker) apply(data []byte) []wire.Result {
 		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size {
 			done, err = f.putWhole(w.r.sink, piece)
 		} else {
-			done, err = f.write(w.r.sink, c, piece)
+			done, err = f.write(w.r, c, piece)
 		}
 		if errors.Is(err, errDropped) {
 			w.r.totals.dropped.Add(1)

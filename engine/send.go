@@ -27,7 +27,7 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
 	}
-	return s.report(), withPeer(cfg.Addr, err)
+	return s.report(), withPeer(cfg.Server.Addr, err)
 }
 
 // withPeer puts the server's name to errors that are about it.
@@ -46,14 +46,18 @@ func withPeer(addr string, err error) error {
 
 // session runs the control connection from dial to Bye.
 func (s *sender) session(ctx context.Context) error {
-	conn, err := control.Dial(ctx, s.cfg.Network, s.cfg.Addr, s.cfg.Control)
-	if err != nil {
+	err := s.connect(ctx)
+	if s.conn == nil {
 		return err
 	}
-	s.conn = conn
-	if err = s.greet(ctx); err == nil {
+	if err == nil {
 		err = s.transfer(ctx)
 	}
+	return s.end(ctx, err)
+}
+
+// end says the last word on control, and returns what the session ended with.
+func (s *sender) end(ctx context.Context, err error) error {
 	bye := &wire.Bye{Version: wire.Version}
 	switch {
 	case ctx.Err() != nil:
@@ -62,11 +66,11 @@ func (s *sender) session(ctx context.Context) error {
 		bye = byeFor(err)
 	}
 	// The peer may be gone already: then there is nobody to say it to.
-	if sendErr := conn.Send(bye); sendErr != nil {
-		conn.Abort()
+	if sendErr := s.conn.Send(bye); sendErr != nil {
+		s.conn.Abort()
 		return err
 	}
-	if closeErr := conn.Close(); closeErr != nil && err == nil {
+	if closeErr := s.conn.Close(); closeErr != nil && err == nil {
 		s.log.Debug("control did not close cleanly", "error", closeErr)
 	}
 	return err
@@ -89,11 +93,13 @@ func (s *sender) greet(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
-	if len(peer.Session) != len(s.id) || len(peer.Key) == 0 {
-		return fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Addr, ErrProtocol)
+	if len(peer.Session) != len(s.id) {
+		return fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Server.Addr, ErrProtocol)
 	}
 	copy(s.id[:], peer.Session)
-	s.key = peer.Key
+	if s.key, err = s.conn.Derive(labelJoin); err != nil {
+		return err
+	}
 	tr, lanes, err := choose(s.cfg.Transports, mine, peer, pathOf(s.conn))
 	if err != nil {
 		return err
@@ -111,7 +117,7 @@ func (s *sender) agree(l wire.Limits) error {
 	if s.streams == 0 {
 		s.streams = DefaultStreams(len(s.lanes))
 	}
-	s.streams = min(s.streams, maxStreams, int(l.Streams))
+	s.streams = min(s.streams, MaxStreams, int(l.Streams))
 	s.slotSize = s.cfg.SlotSize
 	if s.slotSize == 0 {
 		s.slotSize = DefaultSlotSize
@@ -199,7 +205,7 @@ func (s *sender) finish(ctx context.Context) error {
 // compare takes the receiver's summary: its counts must be ours.
 func (s *sender) compare(mine wire.Totals, sum *wire.Summary) error {
 	for _, text := range sum.Problems {
-		s.problem(Problem{Path: s.cfg.Addr, Err: fmt.Errorf("%s", text), Remote: true})
+		s.problem(Problem{Path: s.cfg.Server.Addr, Err: fmt.Errorf("%s", text), Remote: true})
 		s.count.failed.Add(1)
 	}
 	s.dropped = sum.Dropped

@@ -15,7 +15,7 @@ import (
 func Serve(ctx context.Context, cfg ServeConfig) error {
 	actx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{cfg: cfg, stop: stop}
+	s := &server{cfg: cfg, stop: stop, quota: newQuota(cfg.Quota.withDefaults())}
 	s.cfg.Limits = cfg.Limits.withDefaults()
 	// Sessions outlive ctx for the grace time.
 	run, cut := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -30,9 +30,10 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 
 // server holds what the sessions of one Serve share.
 type server struct {
-	cfg  ServeConfig
-	wg   sync.WaitGroup
-	stop context.CancelFunc // ends accept
+	cfg   ServeConfig
+	quota *quota
+	wg    sync.WaitGroup
+	stop  context.CancelFunc // ends accept
 }
 
 // accept starts a session for each client until ctx ends.
@@ -51,8 +52,16 @@ func (s *server) accept(ctx, run context.Context) error {
 
 // serveOne runs one session and tells the observer of it.
 func (s *server) serveOne(ctx context.Context, conn *control.Conn) {
-	r := newReceiver(&s.cfg, conn)
-	err := r.session(ctx)
+	limits := s.cfg.Limits
+	memory, free, err := s.quota.take(conn.Holder().Key.ID(), limits.Memory)
+	if err != nil {
+		s.turnAway(conn, err)
+		return
+	}
+	defer free()
+	limits.Memory = memory
+	r := newReceiver(&s.cfg, limits, conn)
+	err = r.session(ctx)
 	if !r.opened {
 		r.log.Info("no session", "peer", conn.RemoteAddr(), "error", err)
 		return
@@ -63,6 +72,13 @@ func (s *server) serveOne(ctx context.Context, conn *control.Conn) {
 	if s.cfg.Once {
 		s.stop()
 	}
+}
+
+// turnAway tells a client that there is no room for it.
+func (s *server) turnAway(conn *control.Conn, err error) {
+	loggerOr(s.cfg.Logger).Warn("turned away", "peer", conn.RemoteAddr(), "name", conn.Holder().Name, "key", conn.Holder().Key, "error", err)
+	_ = conn.Send(byeFor(err)) // one that is gone need not know
+	_ = conn.Close()
 }
 
 // drain waits for running sessions, first for the grace time, then cuts them

@@ -63,6 +63,16 @@ func Single(name string, k Key) *Ring {
 // Len is the number of keys.
 func (r *Ring) Len() int { return len(r.byID) }
 
+// Any says whether some key has a right by its own line.
+func (r *Ring) Any(right Rights) bool {
+	for _, h := range r.byID {
+		if h.Rights.Has(right) {
+			return true
+		}
+	}
+	return false
+}
+
 // Lookup finds who has the key of that ID. IDs are no secret: the time it takes
 // tells nothing that is worth knowing.
 func (r *Ring) Lookup(id ID) (Holder, bool) {

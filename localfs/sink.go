@@ -18,10 +18,11 @@ const hiddenPrefix = ".scp_rdma."
 // Sink puts one session's entries below a Root. Its methods are for any
 // goroutine; Close comes last.
 type Sink struct {
-	root *Root
-	o    SinkOptions
-	h    *handles
-	ids  *idNames
+	root     *Root
+	ownsRoot bool // the root is closed with the sink
+	o        SinkOptions
+	h        *handles
+	ids      *idNames
 
 	hidden string // begin of this session's hidden names, not to be guessed
 	serial atomic.Uint64
@@ -37,6 +38,28 @@ type Sink struct {
 
 // Sink makes the sink of one session.
 func (r *Root) Sink(o SinkOptions) *Sink { return newSink(r, o, maxHandles) }
+
+// SinkAt is Sink for the directory at path below the root, "" being the root
+// itself. It and its parents are made if they are missing; symbolic links in
+// path are followed as long as they stay below. The error of a path that leads
+// outside Is ErrUsage.
+func (r *Root) SinkAt(path string, o SinkOptions) (*Sink, error) {
+	if path == "" {
+		return r.Sink(o), nil
+	}
+	names, err := splitTarget(path)
+	if err != nil {
+		return nil, err
+	}
+	in := resolver{root: r}
+	fd, err := in.dir(names)
+	if err != nil {
+		return nil, err
+	}
+	s := newSink(&Root{fd: fd, path: joinPath(r.path, path)}, o, maxHandles)
+	s.ownsRoot = true
+	return s, nil
+}
 
 func newSink(r *Root, o SinkOptions, handleLimit int) *Sink {
 	var b [8]byte
@@ -71,6 +94,9 @@ func (s *Sink) Close() error {
 		err = st.remove()
 	}
 	s.h.closeAll()
+	if s.ownsRoot {
+		err = errors.Join(err, s.root.Close())
+	}
 	return err
 }
 

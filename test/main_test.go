@@ -7,18 +7,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/internal/tree"
+	"scp_rdma/keys"
 )
 
 // setting is what TestMain prepares for all tests.
 var setting struct {
 	bin  string // the program
 	base string // a directory that every user may enter; tests make theirs in it
+	key  keys.Key
+	keys sync.Mutex // of the making of key files
 }
 
 // The environment tells the test binary to be something else than a test.
@@ -63,7 +67,7 @@ func prepared(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	setting.base, setting.bin = base, filepath.Join(base, "scp_rdma")
+	setting.base, setting.bin, setting.key = base, filepath.Join(base, "scp_rdma"), keys.New()
 	code := 1
 	if err := build(setting.bin); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"scp_rdma/keys"
 )
 
 // patience is how long a test waits for what should come at once: much longer
@@ -68,7 +71,7 @@ func start(t *testing.T, w who, name string, args ...string) *process {
 	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.Dir = "/"
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66", keys.EnvFile+"="+keyOf(t, w))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if w.uid != 0 {
 		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: w.uid, Gid: w.uid}
@@ -88,6 +91,23 @@ func start(t *testing.T, w who, name string, args ...string) *process {
 		}
 	})
 	return p
+}
+
+// keyOf is the key file of a user; all users have the same key.
+func keyOf(t *testing.T, w who) string {
+	t.Helper()
+	dir := filepath.Join(setting.base, "key-of-"+strconv.Itoa(int(w.uid)))
+	file := filepath.Join(dir, "key")
+	setting.keys.Lock()
+	defer setting.keys.Unlock()
+	if _, err := os.Stat(file); err == nil {
+		return file
+	}
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.WriteFile(file, []byte(setting.key.Text()), 0o600))
+	must(t, os.Chown(file, int(w.uid), int(w.uid)))
+	must(t, os.Chown(dir, int(w.uid), int(w.uid)))
+	return file
 }
 
 // clip keeps logs readable.

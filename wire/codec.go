@@ -14,9 +14,11 @@ const (
 	// MaxMessage bounds a body. The largest entry (64 KiB of xattrs, a link text,
 	// a name) fits many times; a batch beyond it goes out as several messages.
 	MaxMessage = 1 << 20
-	// maxEarly bounds the bodies that an unproved peer may send: Hello and Bye.
+	// maxEarly bounds Hello and Bye; the latter may come from an unproved peer.
 	// 64 rails with sixteen addresses each are a third of it.
 	maxEarly = 64 << 10
+	// maxAuth bounds the first message of an unproved peer, which is 46 bytes.
+	maxAuth = 128
 )
 
 // modes are the CBOR encoder and decoder. Made once, never changed.
@@ -97,7 +99,10 @@ func ParseHeader(b []byte) (Type, int, error) {
 }
 
 func maxBody(t Type) int {
-	if t == TypeHello || t == TypeBye {
+	switch {
+	case t == TypeAuth || t == TypeAuthed:
+		return maxAuth
+	case t == TypeHello || t == TypeBye:
 		return maxEarly
 	}
 	return MaxMessage

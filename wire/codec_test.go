@@ -38,7 +38,7 @@ func typeName(m Message) string { return fmt.Sprintf("%T", m) }
 // messages has one of each type, every field set.
 func messages() []Message {
 	return []Message{
-		&Hello{Version: 1, Software: "scp_rdma", Session: bytes.Repeat([]byte{1}, 16), Key: bytes.Repeat([]byte{2}, 32),
+		&Hello{Version: 1, Software: "scp_rdma", Session: bytes.Repeat([]byte{1}, 16),
 			Rails:  []RailSet{{Transport: "tcp", Rails: []Rail{{Name: "eth0", Info: []byte{3}}}}},
 			Limits: Limits{Streams: 4, Slots: 5, SlotSize: 6, Window: 7}, Features: []string{"x"}},
 		&Bye{Code: ByeVersion, Text: "no", Version: 1},
@@ -61,6 +61,8 @@ func messages() []Message {
 		&Abort{IDs: []uint64{7}},
 		&Done{Totals: Totals{1, 2, 3, 4, 5, 6}},
 		&Summary{Totals: Totals{1, 2, 3, 4, 5, 6}, Dropped: Dropped{1, 2, 3}, Problems: []string{"p"}},
+		&Auth{KeyID: bytes.Repeat([]byte{1}, 8), Proof: bytes.Repeat([]byte{2}, 32)},
+		&Authed{Proof: bytes.Repeat([]byte{3}, 32)},
 	}
 }
 

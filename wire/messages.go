@@ -21,6 +21,8 @@ const (
 	TypeAbort
 	TypeDone
 	TypeSummary
+	TypeAuth
+	TypeAuthed
 )
 
 // Message is one control message.
@@ -28,12 +30,24 @@ type Message interface {
 	Type() Type
 }
 
-// Hello opens a session, the client's first. Each side says what it speaks and has.
+// Auth is the first message of a connection, the client's: which key it holds,
+// and the proof. Without a key both are empty.
+type Auth struct {
+	KeyID []byte `cbor:"1,keyasint,omitempty"` // 8 bytes
+	Proof []byte `cbor:"2,keyasint,omitempty"` // 32 bytes
+}
+
+// Authed answers Auth: the peer is who it says. The server's own proof is empty
+// if it asks for none.
+type Authed struct {
+	Proof []byte `cbor:"1,keyasint,omitempty"` // 32 bytes
+}
+
+// Hello opens a session, the client's first after the proofs. Each side says what it speaks and has.
 type Hello struct {
 	Version  uint16    `cbor:"1,keyasint"` // Version of this package
 	Software string    `cbor:"2,keyasint,omitempty"`
 	Session  []byte    `cbor:"3,keyasint,omitempty"` // 16 bytes, from the server
-	Key      []byte    `cbor:"4,keyasint,omitempty"` // 32 bytes, from the server: proves the session's streams
 	Rails    []RailSet `cbor:"5,keyasint,omitempty"` // one per transport, most preferred first
 	Limits   Limits    `cbor:"6,keyasint"`
 	Features []string  `cbor:"7,keyasint,omitempty"` // abilities by name; unknown ones are ignored
@@ -313,3 +327,9 @@ func (*Done) Type() Type { return TypeDone }
 
 // Type implements Message.
 func (*Summary) Type() Type { return TypeSummary }
+
+// Type implements Message.
+func (*Auth) Type() Type { return TypeAuth }
+
+// Type implements Message.
+func (*Authed) Type() Type { return TypeAuthed }

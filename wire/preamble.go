@@ -8,12 +8,13 @@ import (
 )
 
 // Version of the protocol. Both ends must speak the same.
-const Version uint16 = 1
+const Version uint16 = 2
 
 // Kinds of connections on the one port of a server.
 const (
 	KindControl byte = 'C'
 	KindData    byte = 'D'
+	KindBye     byte = 'B' // of a server that takes no connection now: a Bye follows, in the clear
 )
 
 // PreambleSize is the size of a preamble, bytes.
@@ -54,7 +55,7 @@ func ParsePreamble(b []byte) (Preamble, error) {
 		return Preamble{}, fmt.Errorf("preamble of %d bytes: %w", len(b), ErrMalformed)
 	}
 	p := Preamble{Kind: b[4], Version: binary.LittleEndian.Uint16(b[6:])}
-	if p.Kind != KindControl && p.Kind != KindData || b[5] != 0 {
+	if p.Kind != KindControl && p.Kind != KindData && p.Kind != KindBye || b[5] != 0 {
 		return Preamble{}, fmt.Errorf("preamble %q: %w", head, ErrMalformed)
 	}
 	return p, nil

@@ -31,6 +31,10 @@ func empty(t Type) Message {
 		return &Done{}
 	case TypeSummary:
 		return &Summary{}
+	case TypeAuth:
+		return &Auth{}
+	case TypeAuthed:
+		return &Authed{}
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ const (
 	maxXattrs   = 64 << 10 // bytes of all xattrs of an entry; the kernel's bound on one (XATTR_SIZE_MAX)
 	maxProblems = 100      // the summary tells of so many
 	maxBootID   = 64       // bytes; 36 on Linux
+	sizeKeyID   = 8        // bytes of keys.ID
+	sizeProof   = 32       // bytes of an HMAC-SHA256
 )
 
 // check is one rule of a message: what is wrong if bad.
@@ -83,6 +85,14 @@ func validate(m Message) error {
 		return m.validate()
 	case *Results:
 		return m.validate()
+	case *Auth:
+		return first(
+			check{len(m.KeyID) != 0 && len(m.KeyID) != sizeKeyID, "key id is not 8 bytes"},
+			check{len(m.Proof) != 0 && len(m.Proof) != sizeProof, "proof is not 32 bytes"},
+			check{(len(m.KeyID) == 0) != (len(m.Proof) == 0), "key id and proof belong together"},
+		)
+	case *Authed:
+		return first(check{len(m.Proof) != 0 && len(m.Proof) != sizeProof, "proof is not 32 bytes"})
 	case *Summary:
 		return first(check{!all(m.Problems, maxProblems, text), "too many or too long problems"})
 	}
@@ -92,7 +102,6 @@ func validate(m Message) error {
 func (m *Hello) validate() error {
 	err := first(
 		check{len(m.Session) != 0 && len(m.Session) != 16, "session id is not 16 bytes"},
-		check{len(m.Key) != 0 && len(m.Key) != 32, "key is not 32 bytes"},
 		check{!word(m.Software), "name of the software too long or not UTF-8"},
 		check{!all(m.Features, maxWords, word), "too many or too long features"},
 		check{len(m.Rails) > maxSets, "too many transports"},

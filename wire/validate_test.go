@@ -48,7 +48,11 @@ func TestEntryRefuses(t *testing.T) {
 func TestMessageRefuses(t *testing.T) {
 	tests := map[string]Message{
 		"a session of 3 bytes":  &Hello{Session: []byte("abc")},
-		"a key of 3 bytes":      &Hello{Key: []byte("abc")},
+		"a key id of 3 bytes":   &Auth{KeyID: []byte("abc"), Proof: make([]byte, 32)},
+		"a key id alone":        &Auth{KeyID: make([]byte, 8)},
+		"a proof alone":         &Auth{Proof: make([]byte, 32)},
+		"a proof of 31 bytes":   &Auth{KeyID: make([]byte, 8), Proof: make([]byte, 31)},
+		"an answer of 33 bytes": &Authed{Proof: make([]byte, 33)},
 		"a long rail":           &Hello{Rails: []RailSet{{Rails: []Rail{{Info: make([]byte, maxRailInfo+1)}}}}},
 		"65 transports":         &Hello{Rails: make([]RailSet, maxSets+1)},
 		"65 rails":              &Hello{Rails: []RailSet{{Rails: make([]Rail, maxRails+1)}}},

@@ -30,10 +30,23 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-p 0: a port is 1 to 65535")
 	case o.numeric && !o.owner:
 		return usagef("--numeric-ids says how --owner works: it needs it")
+	case o.wait < 0:
+		return usagef("--wait %v: a time can't be negative", o.wait)
+	case o.noAuth && (o.key != "" || o.authorized != ""):
+		return usagef("--no-auth does without keys: it excludes --key-file and --authorized")
+	case o.authorized != "" && o.key != "":
+		return usagef("--authorized lists the keys that are taken: it excludes --key-file")
+	case o.keygen && o.server:
+		return usagef("keygen makes a key, -s makes its own by itself")
+	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
+		return usagef("an empty name is no file of keys")
 	case o.dir == "":
 		return usagef("-o: an empty name is no directory")
 	case slices.Contains(o.rails, ""):
 		return usagef("-d: an empty name is no rail")
+	}
+	if err := o.checkLimits(); err != nil {
+		return err
 	}
 	if err := checkTransport(o.transport); err != nil {
 		return err
@@ -106,7 +119,7 @@ func expected(name string) string {
 	switch name {
 	case "streams":
 		return "it takes a number, 1 to 64"
-	case "grace":
+	case "grace", "wait", "handshake-timeout":
 		return "it takes a time like 90s or 5m"
 	}
 	return "it can't have this value"

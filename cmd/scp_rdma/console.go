@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"scp_rdma/engine"
 	"scp_rdma/localfs"
@@ -21,6 +22,7 @@ type console struct {
 	mu       sync.Mutex
 	problems tally // what was not copied
 	skipped  tally // what is never copied
+	waiting  bool  // it has been said that the server is busy
 	deaf     bool  // stdout can't be written to
 }
 
@@ -71,6 +73,18 @@ func (c *console) Watch(snapshot func() engine.Snapshot) {
 	if c.bar != nil {
 		c.bar.watch(snapshot)
 	}
+}
+
+// Busy implements engine.Observer. It is told once; the progress line shows the rest.
+func (c *console) Busy(why error, again time.Duration) {
+	c.mu.Lock()
+	first := !c.waiting
+	c.waiting = true
+	c.mu.Unlock()
+	if first {
+		c.note(errorLine(why) + "; asking again until --wait is over")
+	}
+	c.title(fmt.Sprintf("the server is busy, asking again in %.1f s", again.Seconds()))
 }
 
 // Problem implements engine.Observer. Devices and the like are skipped with a
@@ -149,13 +163,12 @@ func (c *console) summary(r *engine.Report, done bool) {
 }
 
 // logLines is where a logger writes: its lines don't break the progress line,
-// and what a peer has put into them is escaped.
+// and what a peer has put into them is escaped: newlines as well, so that no
+// peer can write a line of its own.
 type logLines struct{ con *console }
 
 // Write implements io.Writer.
 func (l logLines) Write(p []byte) (int, error) {
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(p), "\n"), "\n") {
-		l.con.line(quote(line))
-	}
+	l.con.line(quote(strings.TrimSuffix(string(p), "\n")))
 	return len(p), nil
 }

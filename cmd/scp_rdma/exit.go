@@ -6,7 +6,9 @@ import (
 	"strings"
 	"syscall"
 
+	"scp_rdma/control"
 	"scp_rdma/engine"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -42,7 +44,7 @@ func exitCodes() []exitCode {
 		{exitPartial, "some files could not be copied (all others were)", is(errPartial)},
 		{exitNoTransport, "no usable transport", either(said(wire.ByeNoTransport), is(transport.ErrUnavailable))},
 		{exitVerify, "verification failed", either(said(wire.ByeVerify), is(engine.ErrVerify))},
-		{exitAuth, "not authorised", either(said(wire.ByeAuth), is(transport.ErrProof))},
+		{exitAuth, "not authorised", either(said(wire.ByeAuth), is(transport.ErrProof, control.ErrAuth, keys.ErrNone, keys.ErrUnsafe, keys.ErrDamaged, keys.ErrList))},
 		{exitInterrupted, "interrupted (SIGINT)", is(signalError{syscall.SIGINT})},
 		{exitTerminated, "interrupted (SIGTERM)", is(signalError{syscall.SIGTERM})},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"scp_rdma/engine"
 	"scp_rdma/localfs"
 )
 
@@ -34,12 +35,20 @@ type options struct {
 	verbose   int
 	quiet     bool
 	version   bool
+
+	key        string // file; "": where it lies by default
+	noAuth     bool
+	keygen     bool
+	wait       time.Duration
+	authorized string
+	limits     limits
 }
 
 const (
 	defaultPort  = 1777
 	defaultGrace = 10 * time.Second
-	maxStreams   = 64
+	defaultWait  = 5 * time.Minute
+	maxStreams   = engine.MaxStreams
 )
 
 // flagGroup is flags that belong together: a heading of --help, and the
@@ -64,6 +73,7 @@ func (o *options) groups() []flagGroup {
 	return []flagGroup{
 		{"Flags for sending", sender, o.sendFlags()},
 		{"Flags for receiving", receiver, o.serveFlags()},
+		{"Limits of a server (for receiving; a client over one is told, and waits)", receiver, o.limitFlags()},
 		{"Flags for both", both, o.commonFlags()},
 	}
 }
@@ -91,6 +101,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVar(&o.owner, "owner", false, "keep owners and groups, by name, if the server allows it")
 	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
+	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
 	f.BoolVar(&o.unchecked, "no-checksum", false, "leave it to the transport to find damaged bytes")
 	return f
 }
@@ -100,6 +111,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.server, "server", "s", false, "receive files, until stopped")
 	f.StringVarP(&o.dir, "output", "o", ".", "put everything under `DIR`, which is made if it is missing")
 	f.StringVar(&o.bind, "bind", "", "listen on this local `ADDR` only")
+	f.StringVar(&o.authorized, "authorized", "", "take the keys in `FILE`, a line each: NAME KEY [dir=SUB] [rights=write,...]; KEY is the text of a key file")
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
 	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
@@ -112,11 +124,14 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.VarP((*portValue)(&o.port), "port", "p", "the server's port (with -s, 0: any that is free)")
 	f.BoolVarP(&o.ipv4, "ipv4", "4", false, "IPv4 only")
 	f.BoolVarP(&o.ipv6, "ipv6", "6", false, "IPv6 only")
+	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
+	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
 		" (in this build: "+strings.Join(builtIn(), ", ")+")")
 	f.CountVarP(&o.verbose, "verbose", "v", "log more to stderr: -v info, -vv debug, -vvv trace")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVar(&o.version, "version", false, "say which version this is")
+	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
 	f.BoolP("help", "h", false, "show this page")
 	return f
 }

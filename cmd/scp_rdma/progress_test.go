@@ -12,10 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/engine"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 )
 
 func noEnv(string) string { return "" }
+
+// keyEnv is an environment that says where the key is, and nothing else.
+func keyEnv(name string) string {
+	if name == keys.EnvFile {
+		return os.Getenv(name)
+	}
+	return ""
+}
 
 // terminal is a real pseudo terminal of the given width; screen gathers what it is sent.
 func terminal(t *testing.T, width uint16) (tty *os.File, screen func() string) {

@@ -13,7 +13,7 @@ import (
 )
 
 // push sends the sources of a job.
-func push(ctx context.Context, con *console, o *options, j job, log hclog.Logger) error {
+func push(ctx context.Context, e env, con *console, o *options, j job, log hclog.Logger) error {
 	for _, hint := range destinationHints(j.to) {
 		con.note(hint)
 	}
@@ -43,14 +43,21 @@ func push(ctx context.Context, con *console, o *options, j job, log hclog.Logger
 	for _, hint := range sourceHints(src.Tops()) {
 		con.note(hint)
 	}
-	report, err := send(ctx, con, o, j, src, target, log)
+	report, err := send(ctx, e, con, o, j, src, target, log)
 	con.end()
 	return settle(ctx, con, report, err)
 }
 
 // send runs the transfer. The report is nil if it did not begin.
-func send(ctx context.Context, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
+func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
 	addr := net.JoinHostPort(j.to.host, strconv.Itoa(int(o.port)))
+	key, err := o.clientKey(e)
+	if err != nil {
+		return nil, err
+	}
+	if o.noAuth {
+		con.note("--no-auth: nothing shows that " + quote(j.to.host) + " is the server you mean")
+	}
 	con.title("connecting to " + quote(addr))
 	peer := resolve(ctx, o, j.to.host)
 	reg, err := clientTransports(o, peer, log)
@@ -59,9 +66,12 @@ func send(ctx context.Context, con *console, o *options, j job, src *localfs.Sou
 	}
 	log.Info("sending", "to", addr, "resolved", peer, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
 	return engine.Send(ctx, engine.SendConfig{
-		Network: o.network(), Addr: addr, Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
+		Server: control.DialConfig{
+			Network: o.network(), Addr: addr, Key: key, NoAuth: o.noAuth, Config: control.Config{Logger: log.Named("control")},
+		},
+		Wait: o.wait, Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr,
-		Control: control.Config{Logger: log.Named("control")}, Observer: con, Logger: log.Named("engine"),
+		Observer: con, Logger: log.Named("engine"),
 	})
 }
 

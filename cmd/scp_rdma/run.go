@@ -48,6 +48,8 @@ func words(args []string) []string {
 	switch subCommand(args) {
 	case "version":
 		return append([]string{"--version"}, args[1:]...)
+	case "keygen":
+		return append([]string{"--keygen"}, args[1:]...)
 	case "help":
 		return []string{"--help"}
 	}
@@ -66,7 +68,7 @@ func words(args []string) []string {
 // subCommand is the sub-command that args call, "" if they mean a copy: a first
 // word is one only if no later argument has the form HOST:...
 func subCommand(args []string) string {
-	if len(args) == 0 || !slices.Contains([]string{"version", "help"}, args[0]) || slices.ContainsFunc(args[1:], looksRemote) {
+	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen"}, args[0]) || slices.ContainsFunc(args[1:], looksRemote) {
 		return ""
 	}
 	return args[0]
@@ -80,10 +82,14 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	case o.version:
 		return printOut(e, fmt.Sprintf("scp_rdma %s (%s %s/%s, transports: %s)\n",
 			version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(builtIn(), ", ")))
+	case o.keygen && len(args) > 0:
+		return usagef("%s: keygen makes a key, it takes no files; another place for it is --key-file FILE", quote(args[0]))
+	case o.keygen:
+		return keygen(e, o)
 	case o.server && len(args) > 0:
 		return usagef("%s: -s receives files, it takes none", quote(args[0]))
 	case o.server:
-		return serve(ctx, con, o, log)
+		return serve(ctx, e, con, o, log)
 	}
 	j, err := parseCopy(args, o.exact)
 	if err != nil {
@@ -92,7 +98,7 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	if err := j.to.fits(o); err != nil {
 		return err
 	}
-	return push(ctx, con, o, j, log)
+	return push(ctx, e, con, o, j, log)
 }
 
 // newLog is the log on stderr: warnings, and more with -v.

@@ -22,7 +22,7 @@ func call(args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // for what should have been refused, and serves
 	defer cancel()
-	code = run(ctx, env{stdout: &out, stderr: &err, getenv: noEnv}, args)
+	code = run(ctx, env{stdout: &out, stderr: &err, getenv: keyEnv}, args)
 	return code, out.String(), err.String()
 }
 

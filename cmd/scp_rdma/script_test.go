@@ -2,19 +2,55 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/control"
+	"scp_rdma/keys"
 )
 
 // TestMain makes this test binary the program itself, where it is called so.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"scp_rdma": func() { os.Exit(program()) }})
+	testscript.Main(keyed{m}, map[string]func(){"scp_rdma": func() { os.Exit(program()) }})
+}
+
+// keyed runs the tests with a key in place, as on hosts that are set up.
+type keyed struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (k keyed) Run() int {
+	dir, err := os.MkdirTemp("", "scp_rdma-cmd")
+	if err == nil {
+		err = os.Setenv(keys.EnvFile, filepath.Join(dir, "key"))
+	}
+	if err == nil {
+		_, err = keys.Create(os.Getenv(keys.EnvFile))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	return k.m.Run()
+}
+
+// testKey is the key of all servers and clients here.
+func testKey(t *testing.T) *keys.Key {
+	t.Helper()
+	k, err := keys.Load(os.Getenv(keys.EnvFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &k
 }
 
 // The scripts run the real program in processes of its own. Beside testscript's
@@ -24,18 +60,22 @@ func TestMain(m *testing.M) {
 //	serve ARGS                starts scp_rdma -s on a free port of loopback, $PORT
 //	halt SIGNAL CODE          signals that server; it must end with this code
 //	served CODE               waits for that server to end by itself with this code
+//	hold session              opens a session with that server, which does nothing
+//	unhold DUR                ends it after that time
+//	authorize LIST NAME KEYFILE OPTIONS   adds a line to a list of keys
 //
 // halt and served leave what the server printed in server.out and server.err.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, raceEnv)
+			e.Vars = append(e.Vars, raceEnv, keys.EnvFile+"="+os.Getenv(keys.EnvFile))
 			e.Values[serverKey{}] = &served{t: t}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "serve": startServer, "halt": stopServer, "served": waitServer,
+			"hold": hold, "unhold": unhold, "authorize": authorize,
 		},
 	})
 }
@@ -44,8 +84,9 @@ type serverKey struct{}
 
 // served is the server of one script.
 type served struct {
-	t *testing.T
-	p *process
+	t    *testing.T
+	p    *process
+	held *control.Conn
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
@@ -69,9 +110,33 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(serverKey{}).(*served)
 	s.p = newProcess(s.t, append([]string{"-s", "-p", "0", "--bind", "127.0.0.1"}, args...)...)
 	s.p.cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{keys.EnvFile, "XDG_CONFIG_HOME", "HOME"} {
+		s.p.cmd.Env = append(s.p.cmd.Env, name+"="+ts.Getenv(name))
+	}
 	s.p.start(s.t)
 	ts.Defer(s.p.kill)
 	ts.Setenv("PORT", s.p.port(s.t))
+}
+
+func hold(ts *testscript.TestScript, _ bool, _ []string) {
+	s := ts.Value(serverKey{}).(*served)
+	s.held = session(s.t, ts.Getenv("PORT"))
+}
+
+func unhold(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(serverKey{}).(*served)
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	timer := time.AfterFunc(d, s.held.Abort)
+	ts.Defer(func() { timer.Stop() })
+}
+
+func authorize(ts *testscript.TestScript, _ bool, args []string) {
+	key := strings.TrimSpace(ts.ReadFile(args[2]))
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	_, err = fmt.Fprintln(f, args[1], key, strings.Join(args[3:], " "))
+	ts.Check(errors.Join(err, f.Close()))
 }
 
 func stopServer(ts *testscript.TestScript, _ bool, args []string) {

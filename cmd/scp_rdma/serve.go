@@ -15,12 +15,13 @@ import (
 
 	"scp_rdma/control"
 	"scp_rdma/engine"
+	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 )
 
 // serve receives until it is stopped.
-func serve(ctx context.Context, con *console, o *options, log hclog.Logger) error {
+func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logger) error {
 	grant, err := o.grants()
 	if err != nil {
 		return err
@@ -30,17 +31,28 @@ func serve(ctx context.Context, con *console, o *options, log hclog.Logger) erro
 		return err
 	}
 	defer func() { _ = root.Close() }() // a directory handle: nothing is lost with it
-	in, err := listen(ctx, o, log)
+	d, err := o.openDoor(e)
 	if err != nil {
 		return err
 	}
-	con.say(in.says(o))
+	in, err := listen(ctx, o, d, log)
+	if err != nil {
+		return err
+	}
+	con.say(in.says(o, d))
+	if d.words != "" {
+		con.say(d.words)
+	}
+	if o.noAuth {
+		con.line("scp_rdma: WARNING: --no-auth: whoever reaches " + in.ln.Addr().String() + " may write into " + quote(o.dir) + ", unseen by name, and may pose as this server")
+	}
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
 	err = engine.Serve(ctx, engine.ServeConfig{
 		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace,
-		NewSink:  func(so localfs.SinkOptions) (engine.Sink, error) { return root.Sink(so), nil },
+		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
+		Limits:  o.limits.session(), Quota: o.limits.all(o.authorized != ""),
 		Observer: seen, Logger: log.Named("engine"),
 	})
 	if sig, ok := interrupted(ctx); ok && errors.Is(err, engine.ErrCut) {
@@ -57,13 +69,14 @@ type intake struct {
 }
 
 // listen opens the port.
-func listen(ctx context.Context, o *options, log hclog.Logger) (*intake, error) {
+func listen(ctx context.Context, o *options, d door, log hclog.Logger) (*intake, error) {
 	// Where data goes is known only when the port is; data comes only after
 	// a session began, so nobody meets the gap.
 	var take atomic.Pointer[func(net.Conn)]
 	ln, err := control.Listen(ctx, control.ListenConfig{
 		Network: o.network(), Addr: net.JoinHostPort(unbracket(o.bind), strconv.Itoa(int(o.port))),
-		Config: control.Config{Logger: log.Named("control")},
+		Keys: d.ring, NoAuth: o.noAuth, Pending: o.limits.handshakes,
+		Config: control.Config{Handshake: o.limits.handshake, Logger: log.Named("control")},
 		Data: func(c net.Conn) {
 			if t := take.Load(); t != nil {
 				(*t)(c)
@@ -84,13 +97,13 @@ func listen(ctx context.Context, o *options, log hclog.Logger) (*intake, error) 
 }
 
 // says is the line that tells where the server listens.
-func (in *intake) says(o *options) string {
+func (in *intake) says(o *options, d door) string {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s); whoever can reach this port may write there",
-		in.ln.Addr(), quote(dir), strings.Join(in.reg.Names(), ", "))
+	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s)",
+		in.ln.Addr(), quote(dir), strings.Join(in.reg.Names(), ", "), d.says)
 }
 
 // unbracket takes [ADDR] for ADDR.
@@ -112,13 +125,13 @@ var _ engine.ServeObserver = (*arrivals)(nil)
 // Started implements engine.ServeObserver.
 func (a *arrivals) Started(s engine.SessionInfo) {
 	a.running.Add(1)
-	a.con.say(fmt.Sprintf("%s: session %s begins, into %s", s.Peer, s.ID, quote(s.Target)))
+	a.con.say(fmt.Sprintf("%s: session %s begins, into %s", who(s), s.ID, quote(s.Target)))
 }
 
 // Ended implements engine.ServeObserver.
 func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
 	a.running.Add(-1)
-	line := fmt.Sprintf("%s: session %s ends, into %s: %s", s.Peer, s.ID, quote(s.Target), counts(&r))
+	line := fmt.Sprintf("%s: session %s ends, into %s: %s", who(s), s.ID, quote(s.Target), counts(&r))
 	if r.Failed > 0 {
 		line += ", not copied: " + plural(r.Failed, "entry", "entries")
 	}
@@ -126,6 +139,14 @@ func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
 		line += "; failed: " + errorLine(err)
 	}
 	a.con.say(line)
+}
+
+// who names the client of a session.
+func who(s engine.SessionInfo) string {
+	if s.Name == "" {
+		return s.Peer
+	}
+	return quote(s.Name) + "@" + s.Peer
 }
 
 // stopping tells a person that waits why a server is still there.

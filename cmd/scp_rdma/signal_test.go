@@ -62,7 +62,7 @@ func session(t *testing.T, port string) *control.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, err := control.Dial(ctx, "tcp", net.JoinHostPort("127.0.0.1", port), control.Config{})
+	conn, err := control.Dial(ctx, control.DialConfig{Addr: net.JoinHostPort("127.0.0.1", port), Key: testKey(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,10 +173,15 @@ func TestAQuietServerSaysNothing(t *testing.T) {
 	cancel(signalError{syscall.SIGTERM}) // stopped before the first client
 	for arg, want := range map[string]bool{"-q": false, "-v": true} {
 		var out, err output
-		code := run(ctx, env{stdout: &out, stderr: &err, getenv: noEnv}, []string{"-s", arg, "-p", "0", "--bind", "127.0.0.1", "-o", t.TempDir()})
+		code := run(ctx, env{stdout: &out, stderr: &err, getenv: keyEnv}, []string{"-s", arg, "-p", "0", "--bind", "127.0.0.1", "-o", t.TempDir()})
 		if said := out.String() != "" && err.String() != ""; code != 0 || said != want {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", arg, code, out.String(), err.String())
 		}
+	}
+	var out, err output
+	run(ctx, env{stdout: &out, stderr: &err, getenv: noEnv}, []string{"-s", "-q", "--no-auth", "-p", "0", "--bind", "127.0.0.1", "-o", t.TempDir()})
+	if !strings.Contains(err.String(), "WARNING: --no-auth") || out.String() != "" {
+		t.Errorf("-q hides that there are no keys: stdout %q, stderr %q", out.String(), err.String())
 	}
 }
 
