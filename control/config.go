@@ -47,8 +47,8 @@ const (
 	// last word: three round trips of the slowest links we know.
 	lingerWait = time.Second
 	// DefaultPending: connections that have proved nothing, at once. Each costs a
-	// goroutine, a descriptor and about 60 KiB for a handshake: 15 MiB in all.
-	DefaultPending = 256
+	// goroutine, a descriptor and about 60 KiB for a handshake: 30 MiB in all.
+	DefaultPending = 512
 	// maxRefusals bounds those that are just being told that there is no room.
 	maxRefusals = 32
 	// readBuffer is what one read takes, and the step in which a message grows.
@@ -64,6 +64,9 @@ var (
 	ErrSilent = errors.New("peer is silent")
 	// ErrQueueFull: more than MaxQueued bytes wait to be written.
 	ErrQueueFull = errors.New("too much is queued for the peer")
+	// ErrDropped: a server ended the handshake without a word. It may be that it is
+	// none of ours, or that too many knock at its door.
+	ErrDropped = errors.New("it closed the connection without a word")
 	// errConfig: a key or the will to do without one is missing.
 	errConfig = errors.New("neither a key nor no-auth is configured")
 	// ErrClosed: this side closed the connection.

@@ -25,7 +25,8 @@ type DialConfig struct {
 
 // Dial connects to a server, and both prove themselves, all within Handshake.
 // Errors name the address and what to do. No right key on either side: the error
-// Is ErrAuth; no room there: it Is a *BusyError.
+// Is ErrAuth; no room there: it is a *BusyError; ended by the server without a
+// reason: it Is ErrDropped.
 func Dial(ctx context.Context, cfg DialConfig) (*Conn, error) {
 	addr, network, key := cfg.Addr, cfg.Network, cfg.Key
 	cfg.Config = cfg.Config.withDefaults()
@@ -147,7 +148,7 @@ func greetError(ctx context.Context, addr string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("connect to %s: it accepts connections but doesn't say that it is scp_rdma: %w", addr, err)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fmt.Errorf("connect to %s: it closed the connection without a word: %w", addr, err)
+		return fmt.Errorf("connect to %s: %w: %w", addr, ErrDropped, err)
 	}
 	return fmt.Errorf("connect to %s: %w", addr, err)
 }

@@ -151,7 +151,7 @@ func (l *Listener) run() {
 func (l *Listener) begin(nc net.Conn) {
 	in, out := l.new.enter(nc, time.Now())
 	if out != nil {
-		l.cfg.Logger.Info("too many unproved connections, closing the oldest of its address", "peer", out.nc.RemoteAddr())
+		l.cfg.Logger.Info("too many unproved connections, closing one that goes no further", "peer", out.nc.RemoteAddr())
 		_ = out.nc.Close() // its handshake ends by that
 	}
 	if in == nil {
@@ -160,7 +160,7 @@ func (l *Listener) begin(nc net.Conn) {
 	}
 	l.wg.Go(func() {
 		defer l.new.leave(in)
-		l.greet(nc)
+		l.greet(nc, func() { l.new.step(in, time.Now()) })
 	})
 }
 
@@ -183,18 +183,19 @@ func (l *Listener) turnAway(nc net.Conn) {
 
 // greet finds out what a connection is. One deadline covers all of it, so a
 // peer that says a byte a second gains nothing.
-func (l *Listener) greet(nc net.Conn) {
+func (l *Listener) greet(nc net.Conn, step func()) {
 	_ = nc.SetDeadline(time.Now().Add(l.cfg.Handshake))
 	stop := onDone(l.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p, err := readPreamble(nc)
+	step()
 	switch {
 	case err != nil:
 		l.refuse(nc, err)
 	case p.Version != wire.Version:
 		l.refuseVersion(nc, p.Version)
 	case p.Kind == wire.KindControl:
-		l.prove(nc, stop)
+		l.prove(nc, step, stop)
 	case l.cfg.Data != nil:
 		l.cfg.Data(nc)
 	default:
@@ -242,8 +243,8 @@ func preamble() []byte {
 
 // prove answers the preamble, has the client prove itself and gives the
 // connection to Accept. stop disarms the listener's end for it.
-func (l *Listener) prove(nc net.Conn, stop func()) {
-	c, err := l.letIn(nc, stop)
+func (l *Listener) prove(nc net.Conn, step, stop func()) {
+	c, err := l.letIn(nc, step, stop)
 	if err != nil {
 		l.cfg.Logger.Info("not let in", "peer", nc.RemoteAddr(), "error", err)
 		_ = nc.Close()
@@ -252,11 +253,11 @@ func (l *Listener) prove(nc net.Conn, stop func()) {
 	l.hand(c, nc)
 }
 
-func (l *Listener) letIn(nc net.Conn, stop func()) (*Conn, error) {
+func (l *Listener) letIn(nc net.Conn, step, stop func()) (*Conn, error) {
 	if _, err := nc.Write(preamble()); err != nil {
 		return nil, err
 	}
-	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.cfg.Keys)
+	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.cfg.Keys, step)
 	stop()
 	switch {
 	case err != nil:

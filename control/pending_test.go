@@ -39,12 +39,12 @@ func TestWhoMustMakeRoom(t *testing.T) {
 		from string
 		want string // whose oldest goes; "": the newcomer is turned away
 	}{
-		"one address has most":                {fill(a, a, a, b), b, a},
-		"another newcomer":                    {fill(a, a, b, b, a), c, a},
-		"its own address has most":            {fill(b, a, a, a), a, ""},
-		"all have few":                        {fill(a, b), c, ""},
-		"two against one":                     {fill(a, a, b), b, ""},
-		"a network of one host counts as one": {fill(c, "2001:db8::2", "2001:db8::3", b), b, c},
+		"one address has most":                    {fill(a, a, a, b), b, a},
+		"another newcomer":                        {fill(a, a, b, b, a), c, a},
+		"its own address has most, and all go on": {fill(b, a, a, a), a, ""},
+		"all have few":                            {fill(a, b), c, ""},
+		"two against one":                         {fill(a, a, b), b, ""},
+		"a network of one host counts as one":     {fill(c, "2001:db8::2", "2001:db8::3", b), b, c},
 	} {
 		in, out := enter(tt.p, tt.from, 0)
 		switch {

@@ -137,12 +137,14 @@ func refused(bye *wire.Bye, key *keys.Key) error {
 }
 
 // proveServer is the other side of proveClient. Until it returns, nothing has
-// been done for the peer but a handshake. A nil ring takes anybody.
-func proveServer(ctx context.Context, nc net.Conn, cfg *tls.Config, ring *keys.Ring) (*tls.Conn, keys.Holder, error) {
+// been done for the peer but a handshake. A nil ring takes anybody. step is called
+// when TLS is done.
+func proveServer(ctx context.Context, nc net.Conn, cfg *tls.Config, ring *keys.Ring, step func()) (*tls.Conn, keys.Holder, error) {
 	tc := tls.Server(nc, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		return nil, keys.Holder{}, fmt.Errorf("tls: %w", err)
 	}
+	step()
 	bind, err := binding(tc)
 	if err != nil {
 		return nil, keys.Holder{}, err

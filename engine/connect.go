@@ -15,27 +15,26 @@ import (
 // belong to it: only the two ends of its control connection can derive it.
 const labelJoin = "scp_rdma join v1"
 
-// connect makes the session, however often a busy server has to be asked for
-// it. s.conn stays nil if there was not even a connection.
+// connect makes the session, however often a server without room has to be asked
+// for it. s.conn stays nil if there was not even a connection.
 func (s *sender) connect(ctx context.Context) error {
 	start := time.Now()
-	for pause := busyPause; ; pause = min(2*pause, busyPauseMax) {
+	var tries retries
+	for {
 		err := s.dial(ctx)
-		left := s.cfg.Wait - time.Since(start)
-		if !busy(err) || left <= 0 {
+		pause, again := tries.after(err, s.cfg.Wait-time.Since(start))
+		if !again {
 			return err
 		}
 		if s.conn != nil {
 			s.conn.Abort()
 			s.conn = nil
 		}
-		// At random, so that those who came at once don't come at once again.
-		again := min(pause-rand.N(pause/2), left)
 		if s.cfg.Observer != nil {
-			s.cfg.Observer.Busy(err, again)
+			s.cfg.Observer.Busy(err, pause)
 		}
-		s.log.Info("busy", "error", err, "again in", again)
-		t := time.NewTimer(again)
+		s.log.Info("asking again", "error", err, "in", pause)
+		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -43,6 +42,29 @@ func (s *sender) connect(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// retries counts in vain.
+type retries struct{ busy, dropped int }
+
+// after says whether to try again after an error, with so much time left, and
+// after which pause: each is longer than the last, and partly by chance, so that
+// those who came at once don't come at once again.
+func (r *retries) after(err error, left time.Duration) (pause time.Duration, again bool) {
+	var no *control.BusyError
+	switch {
+	case left <= 0:
+		return 0, false
+	case errors.As(err, &no):
+		pause = min(busyPause<<min(r.busy, 10), busyPauseMax)
+		r.busy++
+	case errors.Is(err, control.ErrDropped) && r.dropped < maxDropped:
+		pause = droppedPause << r.dropped
+		r.dropped++
+	default:
+		return 0, false
+	}
+	return min(pause-rand.N(pause/2), left), true
 }
 
 // dial connects, proves and greets.
@@ -58,12 +80,6 @@ func (s *sender) dial(ctx context.Context) error {
 		return fmt.Errorf("connect to %s: %w", s.cfg.Server.Addr, &control.BusyError{Text: remote.Text})
 	}
 	return err
-}
-
-// busy says whether an error means that there is no room now.
-func busy(err error) bool {
-	var no *control.BusyError
-	return errors.As(err, &no)
 }
 
 // denied is an error for what a key's rights don't cover.

@@ -38,6 +38,10 @@ const (
 	// further one is longer, up to busyPauseMax; up to half is taken off at random.
 	busyPause    = 500 * time.Millisecond
 	busyPauseMax = 10 * time.Second
+	// maxDropped: so often a server is asked again that ends the handshake without
+	// a word, 3 s in all at most: that is how one under a flood looks.
+	maxDropped   = 5
+	droppedPause = 100 * time.Millisecond
 
 	// helloTimeout covers each step of the greeting.
 	helloTimeout = 15 * time.Second

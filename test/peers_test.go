@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"scp_rdma/wire"
 )
 
 // peer listens on loopback and does something with each connection, until the
@@ -97,7 +99,7 @@ func TestAPeerThatIsNotOursIsNamed(t *testing.T) {
 		"a mail server":            {greet("220 mail.example.org ESMTP\r\n"), nil},
 		"bytes without sense":      {greet("\x1b]0;owned\x07\x00\xff\xfe\xfd\x00\x00"), nil},
 		"a peer that hangs up":     {func(c net.Conn) { _ = c.Close() }, nil},
-		"a peer that says half":    {func(c net.Conn) { _, _ = c.Write(preamble(1)[:5]); _ = c.Close() }, nil},
+		"a peer that says half":    {func(c net.Conn) { _, _ = c.Write(preamble(wire.Version)[:5]); _ = c.Close() }, nil},
 		"a peer that says nothing": {func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, nil},
 		"an older version":         {func(c net.Conn) { _, _ = c.Write(preamble(0)); _, _ = io.Copy(io.Discard, c) }, []string{"version 0"}},
 		"a newer version":          {func(c net.Conn) { _, _ = c.Write(preamble(999)); _, _ = io.Copy(io.Discard, c) }, []string{"version 999"}},
@@ -124,10 +126,10 @@ func TestTheServerServesOnWhateverStrangersSay(t *testing.T) {
 		"no sense":                 "\x00\x00\x00\x00\x00\x00\x00\x00\x1b[31m",
 		"an older version":         string(preamble(0)),
 		"a newer version":          string(preamble(999)),
-		"a frame too large":        string(preamble(1)) + "\xff\xff\xff\xff\x01",
-		"a message unknown":        string(preamble(1)) + "\x00\x00\x00\x00\xee",
-		"a hello without sense":    string(preamble(1)) + "\x04\x00\x00\x00\x01\xff\xff\xff\xff",
-		"a stream out of the blue": "SRDMD\x00\x01\x00" + string(make([]byte, 200)),
+		"a frame too large":        string(preamble(wire.Version)) + "\xff\xff\xff\xff\x01",
+		"a message unknown":        string(preamble(wire.Version)) + "\x00\x00\x00\x00\xee",
+		"a hello without sense":    string(preamble(wire.Version)) + "\x04\x00\x00\x00\x01\xff\xff\xff\xff",
+		"a stream out of the blue": "SRDMD\x00\x02\x00" + string(make([]byte, 200)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := net.Dial("tcp", srv.addr)
@@ -171,7 +173,7 @@ func TestClientsThatSayNothingDontKeepOthersWaitingAndAreDropped(t *testing.T) {
 		must(t, err)
 		t.Cleanup(func() { _ = c.Close() })
 		if i%2 == 1 {
-			_, err = c.Write(preamble(1)[:4]) // says something, and then nothing more
+			_, err = c.Write(preamble(wire.Version)[:4]) // says something, and then nothing more
 			must(t, err)
 		}
 		silent = append(silent, c)

@@ -258,9 +258,36 @@ func (e *endpoint) addresses(o wire.TCPOffer) []netip.AddrPort {
 	return []netip.AddrPort{netip.AddrPortFrom(addr, control.Port())}
 }
 
-// dialOne bounds each try: an address that swallows everything must leave time
-// for the next.
+// dialOne joins over one address. A server at whose door too many knock drops
+// connections before it has read them: such a one is tried again.
 func (e *endpoint) dialOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
+	for try := 0; ; try++ {
+		c, err := e.tryOne(ctx, to, nonce)
+		if try == maxDropped || !errors.Is(err, errDropped) {
+			return c, err
+		}
+		t := time.NewTimer(droppedPause << try)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, err
+		}
+	}
+}
+
+// maxDropped further tries take 0.3 s in all, well within the engine's time for a stream.
+const (
+	maxDropped   = 4
+	droppedPause = 20 * time.Millisecond
+)
+
+// errDropped: refused, or lost in a crowd. The server doesn't tell strangers which.
+var errDropped = errors.New("ended without an answer")
+
+// tryOne bounds each try: an address that swallows everything must leave time
+// for the next.
+func (e *endpoint) tryOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.t.cfg.Timeout)
 	defer cancel()
 	d := net.Dialer{}
@@ -296,8 +323,7 @@ func (e *endpoint) prove(ctx context.Context, c *net.TCPConn, nonce [16]byte) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		// Refused, or dead: the server doesn't tell strangers which.
-		return fmt.Errorf("%w: %w", transport.ErrPeerGone, err)
+		return fmt.Errorf("%w: %w: %w", transport.ErrPeerGone, errDropped, err)
 	}
 	got, err := wire.ParseJoin(b)
 	if err != nil || !e.proves(got, labelResponder, nonce) {
