@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -16,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"scp_rdma/internal/tree"
 	"scp_rdma/keys"
 	"scp_rdma/wire"
 )
@@ -110,7 +108,6 @@ func session() []wire.Message {
 
 // strangers are clients that have no key, each with a way to get in without.
 func strangers(t *testing.T) map[string]func(tc *tls.Conn) ([]wire.Message, error) {
-	replayed := &wire.Auth{}
 	other := keys.New()
 	with := func(change func(a *wire.Auth)) func(tc *tls.Conn) ([]wire.Message, error) {
 		return func(tc *tls.Conn) ([]wire.Message, error) {
@@ -125,7 +122,7 @@ func strangers(t *testing.T) map[string]func(tc *tls.Conn) ([]wire.Message, erro
 	// A proof that was good on its own connection, which is closed right after.
 	tc, err := knock(serve(t, nobody(), folder(t, nobody())).addr)
 	must(t, err)
-	replayed, err = shown(tc, setting.key, labelClient)
+	replayed, err := shown(tc, setting.key, labelClient)
 	must(t, err)
 	must(t, tc.Close())
 	return map[string]func(tc *tls.Conn) ([]wire.Message, error){
@@ -233,207 +230,6 @@ func TestAMitmBetweenRealPeers(t *testing.T) {
 	absent(t, filepath.Join(srv.dir, "file"))
 	srv.stillServes(t)
 	srv.stop(t)
-}
-
-// relay hands everything on between a client and a server, and shows what each
-// connection that carries data begins with, once the server has answered it.
-func relay(t *testing.T, addr string, joined func(join []byte)) string {
-	return peer(t, func(c net.Conn) {
-		up, err := net.Dial("tcp", addr)
-		if err != nil {
-			return
-		}
-		defer up.Close()
-		first := make([]byte, wire.PreambleSize)
-		if _, err := io.ReadFull(c, first); err != nil {
-			return
-		}
-		if first[4] == wire.KindData {
-			join := make([]byte, wire.JoinSize)
-			if _, err := io.ReadFull(c, join); err != nil {
-				return
-			}
-			first = append(first, join...)
-		}
-		if _, err := up.Write(first); err != nil {
-			return
-		}
-		if first[4] == wire.KindData {
-			hello := make([]byte, wire.JoinSize)
-			if _, err := io.ReadFull(up, hello); err != nil {
-				return
-			}
-			joined(first)
-			if _, err := c.Write(hello); err != nil {
-				return
-			}
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = io.Copy(up, c); _ = up.(*net.TCPConn).CloseWrite() })
-		_, _ = io.Copy(c, up)
-		_ = c.Close()
-		wg.Wait()
-	})
-}
-
-// offered says whether a server answers these bytes of a data connection.
-func offered(t *testing.T, addr string, b []byte) bool {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	must(t, err)
-	defer c.Close()
-	must(t, c.SetDeadline(time.Now().Add(patience)))
-	_, err = c.Write(b)
-	must(t, err)
-	n, err := c.Read(make([]byte, 1))
-	if os.IsTimeout(err) {
-		t.Error("the server neither answers nor closes")
-	}
-	return n > 0
-}
-
-func TestJoinsAreGoodOnce(t *testing.T) {
-	srv := serve(t, nobody(), folder(t, nobody()))
-	var mu sync.Mutex
-	var joins [][]byte
-	port := relay(t, srv.addr, func(join []byte) {
-		// The stream is joined, the session runs: now come all the others.
-		if offered(t, srv.addr, join) {
-			t.Error("a join is good twice")
-		}
-		for at := range wire.JoinSize {
-			bad := bytes.Clone(join)
-			bad[wire.PreambleSize+at] ^= 1
-			if at%7 == 0 && offered(t, srv.addr, bad) {
-				t.Errorf("a join with byte %d changed is good", at)
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		joins = append(joins, join)
-	})
-	r := sendTo(t, "127.0.0.1", port)
-	r.wants(t, 0)
-	arrived(t, filepath.Join(srv.dir, "file"), []byte("x"))
-	mu.Lock()
-	defer mu.Unlock()
-	if len(joins) == 0 {
-		t.Fatal("no data connection was seen")
-	}
-	for _, join := range joins {
-		if offered(t, srv.addr, join) {
-			t.Error("a join is good after its session")
-		}
-	}
-	srv.stop(t)
-}
-
-// TestACrowdOfStrangers: thousands of half handshakes, at every stage, and words
-// a byte at a time, while honest clients are served.
-func TestACrowdOfStrangers(t *testing.T) {
-	srv := serve(t, nobody(), folder(t, nobody()))
-	before := descriptors(t, srv.process)
-	peak := peakMemory(t, srv.process)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() { crowd(srv.addr, i, 500, stop) })
-	}
-	src := generate(t, nobody(), tree.Spec{Seed: 8, Files: 200, PlainOnly: true})
-	most := 0
-	for i := range 5 {
-		r := srv.send(t, nobody(), src, fmt.Sprintf("honest%d/", i))
-		r.wants(t, 0)
-		same(t, src, filepath.Join(srv.dir, fmt.Sprintf("honest%d", i), "src"), tree.Options{})
-		most = max(most, descriptors(t, srv.process))
-	}
-	close(stop)
-	wg.Wait()
-	// 512 unproved, 32 refusals under way, the sessions with their directories.
-	if most > before+512+32+400 {
-		t.Errorf("%d descriptors, %d before", most, before)
-	}
-	limit := int64(100 << 20)
-	if raceEnabled {
-		limit *= 6
-	}
-	if peak() > limit {
-		t.Errorf("%d MiB at the peak", peak()>>20)
-	}
-	eventually(t, "the strangers' descriptors are closed", func() bool { return descriptors(t, srv.process) <= before+2 })
-	list, err := os.ReadDir(srv.dir)
-	must(t, err)
-	if len(list) != 5 {
-		t.Errorf("%d entries where 5 were sent", len(list))
-	}
-	srv.stillServes(t)
-	srv.stop(t)
-}
-
-// crowd opens connections that come to nothing, n at a time, until it is stopped.
-func crowd(addr string, kind, n int, stop <-chan struct{}) {
-	var open []net.Conn
-	for {
-		select {
-		case <-stop:
-			for _, c := range open {
-				_ = c.Close()
-			}
-			return
-		default:
-		}
-		c := half(addr, kind)
-		if c == nil {
-			continue
-		}
-		if open = append(open, c); len(open) > n {
-			_ = open[0].Close()
-			open = open[1:]
-		}
-	}
-}
-
-// half is a connection that stops at one stage of the handshake.
-func half(addr string, stage int) net.Conn {
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil
-	}
-	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
-	hello := []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-	switch stage {
-	case 0: // not a word
-	case 1:
-		_, _ = c.Write(preamble(wire.Version)[:5])
-	case 2:
-		_, _ = c.Write(preamble(wire.Version))
-	case 3:
-		_, _ = c.Write(append(preamble(wire.Version), hello...))
-	case 4: // a byte at a time, as slow as the answers come
-		for _, b := range preamble(wire.Version) {
-			_, _ = c.Write([]byte{b})
-		}
-		_, _ = c.Read(make([]byte, 1))
-		_, _ = c.Write(hello[:1])
-	case 5: // a stream of no session
-		_, _ = c.Write(append([]byte{'S', 'R', 'D', 'M', 'D', 0, byte(wire.Version), 0}, make([]byte, 30)...))
-	default: // all of TLS, and then no proof
-		_ = c.Close()
-		tc, err := knock(addr)
-		if err != nil {
-			return nil
-		}
-		return tc
-	}
-	return c
-}
-
-// descriptors counts what a process has open.
-func descriptors(t *testing.T, p *process) int {
-	t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
-	must(t, err)
-	return len(list)
 }
 
 func TestAKeyFileThatOthersCanReadIsRefusedAsAnyUser(t *testing.T) {
