@@ -40,6 +40,7 @@ type Listener struct {
 	tls    *tls.Config
 	new    *pending      // connections that have proved nothing
 	no     chan struct{} // one per refusal under way
+	knocks knocks
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -246,7 +247,7 @@ func preamble() []byte {
 func (l *Listener) prove(nc net.Conn, step, stop func()) {
 	c, err := l.letIn(nc, step, stop)
 	if err != nil {
-		l.cfg.Logger.Info("not let in", "peer", nc.RemoteAddr(), "error", err)
+		l.tell(nc, err)
 		_ = nc.Close()
 		return
 	}

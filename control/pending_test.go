@@ -77,6 +77,21 @@ func TestWhoMustMakeRoom(t *testing.T) {
 	}
 }
 
+func TestKnocksAreToldNowAndThen(t *testing.T) {
+	var k knocks
+	now := time.Unix(1000, 0)
+	for i, want := range []struct {
+		after  time.Duration
+		untold int
+		speak  bool
+	}{{0, 0, true}, {0, 0, false}, {knockPause / 2, 0, false}, {knockPause, 2, true}, {knockPause, 0, true}} {
+		now = now.Add(want.after)
+		if untold, speak := k.tell(now); untold != want.untold || speak != want.speak {
+			t.Errorf("%d: %d, %v", i, untold, speak)
+		}
+	}
+}
+
 // Over the limit, a client is told so; when there is room it is served.
 func TestUnprovedConnectionsAreBounded(t *testing.T) {
 	const limit = 8

@@ -113,6 +113,28 @@ func half(addr string, stage int) net.Conn {
 	return c
 }
 
+// TestAByteASecondGainsNothing: one deadline covers the whole of a handshake.
+func TestAByteASecondGainsNothing(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, nobody(), folder(t, nobody()))
+	c, err := net.Dial("tcp", srv.addr)
+	must(t, err)
+	defer c.Close()
+	words := append(preamble(wire.Version), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"...)
+	begin := time.Now()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for i := 0; err == nil; i++ {
+		<-tick.C
+		_, err = c.Write(words[i%len(words) : i%len(words)+1])
+		if d := time.Since(begin); d > 25*time.Second {
+			t.Fatalf("still open after %v", d)
+		}
+	}
+	srv.stillServes(t)
+	srv.stop(t)
+}
+
 // descriptors counts what a process has open.
 func descriptors(t *testing.T, p *process) int {
 	t.Helper()

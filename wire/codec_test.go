@@ -206,6 +206,9 @@ func TestParseHeaderBoundsTheBody(t *testing.T) {
 		"a hello of 64 KiB":           {[]byte{0, 0, 1, 0, byte(TypeHello)}, true},
 		"a hello of one byte more":    {[]byte{1, 0, 1, 0, byte(TypeHello)}, false},
 		"a bye of one byte more":      {[]byte{1, 0, 1, 0, byte(TypeBye)}, false},
+		"a proof of 128 bytes":        {[]byte{128, 0, 0, 0, byte(TypeAuth)}, true},
+		"a proof of one byte more":    {[]byte{129, 0, 0, 0, byte(TypeAuth)}, false},
+		"an answer of one byte more":  {[]byte{129, 0, 0, 0, byte(TypeAuthed)}, false},
 		"four bytes":                  {[]byte{0, 0, 0, 0}, false},
 	}
 	for name, tt := range tests {
