@@ -135,6 +135,37 @@ func TestUnprovedConnectionsAreBounded(t *testing.T) {
 	}
 }
 
+// Who has proved itself is no longer one of the crowd, and never makes room.
+func TestACrowdClosesNobodyWhoIsIn(t *testing.T) {
+	const limit = 2
+	l := listen(t, func(c *ListenConfig) { c.Pending = limit })
+	nc := prove(t, dial(t, l))
+	c, err := l.Accept(soon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	data := dial(t, l) // one that is no stranger's, and is handed on
+	write(t, data, wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version}))
+	_, _ = data.Read(make([]byte, 1))
+	for end := time.Now().Add(patience); ; {
+		l.new.mu.Lock()
+		n := len(l.new.list)
+		l.new.mu.Unlock()
+		if n == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of those that are in or gone are still counted", n)
+		}
+	}
+	for range 10 * limit {
+		_ = dial(t, l)
+	}
+	write(t, nc, encode(t, number(1)))
+	expect(t, c, 1)
+}
+
 // The oldest of a crowd of one address is closed for a newcomer of the same,
 // once it has had its time.
 func TestACrowdOfOneAddressKeepsNobodyOut(t *testing.T) {
