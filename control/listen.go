@@ -266,9 +266,7 @@ func (l *Listener) letIn(nc net.Conn, step, stop func()) (*Conn, error) {
 	case l.ctx.Err() != nil:
 		return nil, ErrClosed
 	}
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
+	// The handshake's deadline needs no clearing: Conn sets one of its own for each read and write.
 	tune(nc, l.cfg.Timeout)
 	return proved(tc, holder, l.cfg.Config)
 }

@@ -69,6 +69,14 @@ func TestWhoMustMakeRoom(t *testing.T) {
 	if in, out := enter(p, a, 0); in == nil || out == nil {
 		t.Errorf("an old one stays: %v, %v", in, out)
 	}
+	// But not who has just come a step further: then it is the other's turn.
+	p = newPending(2)
+	first, _ := enter(p, a, 3*time.Second)
+	second, _ := enter(p, a, 2*time.Second)
+	p.step(first, now)
+	if _, out := enter(p, a, 0); out != second {
+		t.Errorf("%v went, who has just come further is %v", out, first)
+	}
 	for u := range p.list {
 		p.leave(u)
 	}
