@@ -6,6 +6,9 @@
 //	make bench                             # all benchmarks of the module, a second each
 //	go test -bench Transfer ./bench        # these
 //
+// BenchmarkMemoryToMemory has no files at either end: what the engine and a
+// transport can do. BenchmarkHandshake is the price of knowing each other.
+//
 // Beside each transfer stands cp -r of the same tree, measured in the same run:
 // machines differ, the ratio says more. results/ keeps what was measured when,
 // with the facts of the machine.

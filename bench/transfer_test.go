@@ -109,10 +109,20 @@ type server struct {
 
 func serve(b *testing.B, kind string) server {
 	b.Helper()
-	ctx, stop := context.WithCancel(b.Context())
+	root, err := localfs.OpenRoot("/", false)
+	must(b, err)
+	b.Cleanup(func() { must(b, root.Close()) }) // after the server has ended
+	return serveInto(b, kind, func(_ keys.Holder, o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil })
+}
+
+// serveInto is a running server with sinks of the benchmark's own.
+func serveInto(b *testing.B, kind string, newSink func(keys.Holder, localfs.SinkOptions) (engine.Sink, error)) server {
+	b.Helper()
 	key := keys.New()
 	var handle atomic.Pointer[func(net.Conn)] // set before the first client comes
-	ln, err := control.Listen(ctx, control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("bench", key), Data: func(c net.Conn) { (*handle.Load())(c) }})
+	ln, err := control.Listen(b.Context(), control.ListenConfig{
+		Addr: "127.0.0.1:0", Keys: keys.Single("bench", key), Data: func(c net.Conn) { (*handle.Load())(c) },
+	})
 	must(b, err)
 	var mine, theirs transport.Transport
 	switch kind {
@@ -125,20 +135,16 @@ func serve(b *testing.B, kind string) server {
 		handle.Store(&take)
 		mine, theirs = tcp.New(tcp.Config{Peer: ln.Addr()}), tr
 	}
-	root, err := localfs.OpenRoot("/", false)
-	must(b, err)
+	ctx, stop := context.WithCancel(b.Context())
 	done := make(chan error, 1)
 	go func() {
 		done <- engine.Serve(ctx, engine.ServeConfig{
-			Listener: ln, Transports: transport.NewRegistry(theirs),
-			NewSink: func(_ keys.Holder, o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil },
-			Grace:   time.Minute,
+			Listener: ln, Transports: transport.NewRegistry(theirs), NewSink: newSink, Grace: time.Minute,
 		})
 	}()
 	b.Cleanup(func() {
 		stop()
 		must(b, <-done)
-		must(b, root.Close())
 	})
 	return server{at: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, client: transport.NewRegistry(mine)}
 }
