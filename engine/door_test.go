@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,5 +142,22 @@ func TestAPathThatIsTooLongFailsAloneAndItsChildrenWithIt(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"a/b/c/dd": "8", "abcdefgh": "8"}, read(t, k.dst)); diff != "" || r.Failed < 2 {
 		t.Errorf("failed %d, problems %v, target (-want +got):\n%s", r.Failed, w.problems, diff)
+	}
+}
+
+func TestFilesThatEndedAreNotCountedAsBegun(t *testing.T) {
+	k := start(t, memory, func(k *kit) { k.limits.Files = 40 })
+	from := t.TempDir()
+	want := map[string]string{}
+	for i := range 200 {
+		want[fmt.Sprint("f", i)] = strings.Repeat(fmt.Sprint(i), 20<<10)
+	}
+	write(t, from, want)
+	_, w, err := k.push(contents(t, from), func(c *engine.SendConfig) { c.SlotSize = 8 << 10 })
+	if err != nil || len(w.problems) > 0 {
+		t.Fatal(err, w.problems)
+	}
+	if diff := cmp.Diff(want, read(t, k.dst)); diff != "" {
+		t.Error("files differ")
 	}
 }
