@@ -161,7 +161,7 @@ func (l *Listener) begin(nc net.Conn) {
 	}
 	l.wg.Go(func() {
 		defer l.new.leave(in)
-		l.greet(nc, func() { l.new.step(in, time.Now()) })
+		l.greet(in)
 	})
 }
 
@@ -184,23 +184,24 @@ func (l *Listener) turnAway(nc net.Conn) {
 
 // greet finds out what a connection is. One deadline covers all of it, so a
 // peer that says a byte a second gains nothing.
-func (l *Listener) greet(nc net.Conn, step func()) {
+func (l *Listener) greet(u *unproved) {
+	nc := u.nc
 	_ = nc.SetDeadline(time.Now().Add(l.cfg.Handshake))
 	stop := onDone(l.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p, err := readPreamble(nc)
-	step()
+	l.new.step(u, time.Now())
 	switch {
 	case err != nil:
 		l.refuse(nc, err)
 	case p.Version != wire.Version:
 		l.refuseVersion(nc, p.Version)
 	case p.Kind == wire.KindControl:
-		l.prove(nc, step, stop)
-	case l.cfg.Data != nil:
+		l.prove(u, stop)
+	case p.Kind == wire.KindData && l.cfg.Data != nil:
 		l.cfg.Data(nc)
 	default:
-		l.cfg.Logger.Info("data connection where none is expected", "peer", nc.RemoteAddr())
+		l.cfg.Logger.Info("a connection of a kind that none is expected of", "kind", string(p.Kind), "peer", nc.RemoteAddr())
 		_ = nc.Close()
 	}
 }
@@ -244,21 +245,23 @@ func preamble() []byte {
 
 // prove answers the preamble, has the client prove itself and gives the
 // connection to Accept. stop disarms the listener's end for it.
-func (l *Listener) prove(nc net.Conn, step, stop func()) {
-	c, err := l.letIn(nc, step, stop)
+func (l *Listener) prove(u *unproved, stop func()) {
+	c, err := l.letIn(u, stop)
 	if err != nil {
-		l.tell(nc, err)
-		_ = nc.Close()
+		l.tell(u.nc, err)
+		_ = u.nc.Close()
 		return
 	}
-	l.hand(c, nc)
+	l.new.leave(u) // however long it takes until somebody takes it
+	l.hand(c)
 }
 
-func (l *Listener) letIn(nc net.Conn, step, stop func()) (*Conn, error) {
+func (l *Listener) letIn(u *unproved, stop func()) (*Conn, error) {
+	nc := u.nc
 	if _, err := nc.Write(preamble()); err != nil {
 		return nil, err
 	}
-	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.cfg.Keys, step)
+	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.cfg.Keys, func() { l.new.step(u, time.Now()) })
 	stop()
 	switch {
 	case err != nil:
@@ -272,13 +275,13 @@ func (l *Listener) letIn(nc net.Conn, step, stop func()) (*Conn, error) {
 }
 
 // hand gives a connection to Accept.
-func (l *Listener) hand(c *Conn, nc net.Conn) {
+func (l *Listener) hand(c *Conn) {
 	wait := time.NewTimer(l.cfg.Handshake)
 	defer wait.Stop()
 	select {
 	case l.accept <- c:
 	case <-wait.C:
-		l.cfg.Logger.Warn("nobody takes a connection, closing it", "peer", nc.RemoteAddr())
+		l.cfg.Logger.Warn("nobody takes a connection, closing it", "peer", c.RemoteAddr())
 		c.Abort()
 	case <-l.ctx.Done():
 		c.Abort()

@@ -183,12 +183,19 @@ func TestDataConnectionsHaveTheHandshakesDeadline(t *testing.T) {
 	}
 }
 
-func TestDataConnectionsAreRefusedWhereNoneBelong(t *testing.T) {
-	l := listen(t)
-	nc := dial(t, l)
-	write(t, nc, wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version}))
-	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("read: %v", err)
+func TestConnectionsOfAKindThatIsNotExpectedAreClosed(t *testing.T) {
+	data := func(c *ListenConfig) {
+		c.Data = func(nc net.Conn) { t.Error("taken for data"); _ = nc.Close() }
+	}
+	none := func(*ListenConfig) {}
+	for kind, takes := range map[byte]func(*ListenConfig){wire.KindData: none, wire.KindBye: data} {
+		t.Run(string(kind), func(t *testing.T) {
+			nc := dial(t, listen(t, takes))
+			write(t, nc, wire.AppendPreamble(nil, wire.Preamble{Kind: kind, Version: wire.Version}))
+			if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("read: %v", err)
+			}
+		})
 	}
 }
 
