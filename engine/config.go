@@ -154,6 +154,7 @@ type Snapshot struct {
 // RailReport counts what one rail carried.
 type RailReport struct {
 	Name    string
+	Peer    string // the rail of the other side that it is joined with; "" at a receiver
 	Streams int
 	Bytes   uint64 // frame data sent
 }

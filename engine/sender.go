@@ -70,8 +70,17 @@ type counters struct {
 // railCount counts what one rail carries.
 type railCount struct {
 	name    string
+	peer    atomic.Pointer[string] // the rail its last stream was joined with
 	streams atomic.Int64
 	bytes   atomic.Uint64
+}
+
+// peerName is the rail at the other end, "" as long as nothing is joined.
+func (r *railCount) peerName() string {
+	if p := r.peer.Load(); p != nil {
+		return *p
+	}
+	return ""
 }
 
 func newSender(cfg SendConfig) *sender {
@@ -180,7 +189,7 @@ func (s *sender) snapshot() Snapshot {
 		for _, r := range *rails {
 			n := int(r.streams.Load())
 			snap.StreamsRun += n
-			snap.Rails = append(snap.Rails, RailReport{Name: r.name, Streams: n, Bytes: r.bytes.Load()})
+			snap.Rails = append(snap.Rails, RailReport{Name: r.name, Peer: r.peerName(), Streams: n, Bytes: r.bytes.Load()})
 		}
 	}
 	return snap

@@ -41,7 +41,7 @@ func (s *sender) runStreams(c *crew) error {
 
 // work is the life of one worker: its stream is opened, fed and closed here.
 func (s *sender) work(ctx context.Context, id uint32, l lane, count *railCount) error {
-	st, epoch, err := s.openStream(ctx, id, l)
+	st, epoch, err := s.openStream(ctx, id, l, count)
 	if err != nil {
 		return because(ctx, err)
 	}
@@ -62,11 +62,12 @@ func (s *sender) work(ctx context.Context, id uint32, l lane, count *railCount) 
 
 // openStream joins one stream with the peer: the lane's ways one after the
 // other, each with an epoch of its own, until one is proved.
-func (s *sender) openStream(ctx context.Context, id uint32, l lane) (transport.SendStream, uint32, error) {
+func (s *sender) openStream(ctx context.Context, id uint32, l lane, count *railCount) (transport.SendStream, uint32, error) {
 	var errs []error
 	for epoch, pair := range l.pairs {
 		st, err := s.tryPair(ctx, id, uint32(epoch), pair)
 		if err == nil {
+			count.peer.Store(&pair.Peer.Name)
 			return st, uint32(epoch), nil
 		}
 		if ctx.Err() != nil {

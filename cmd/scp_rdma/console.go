@@ -17,6 +17,7 @@ import (
 type console struct {
 	out, err io.Writer
 	quiet    bool
+	rails    bool      // the summary shows the pairing
 	bar      *progress // nil: no terminal
 
 	mu       sync.Mutex
@@ -27,7 +28,7 @@ type console struct {
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, problems: tally{}, skipped: tally{}}
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, problems: tally{}, skipped: tally{}}
 	if !o.quiet && !o.server {
 		c.bar = newProgress(e)
 	}
@@ -156,6 +157,9 @@ func (c *console) end() {
 func (c *console) summary(r *engine.Report, done bool) {
 	c.mu.Lock()
 	lines := summarise(r, done, c.skipped, c.problems)
+	if c.rails {
+		lines = append(lines, pairing(r)...)
+	}
 	c.mu.Unlock()
 	for _, line := range lines {
 		c.say(line)

@@ -63,6 +63,9 @@ func (o *options) openDoor(e env) (door, error) {
 		return door{}, err
 	}
 	k, made, err := keys.LoadOrCreate(file)
+	if errors.Is(err, fs.ErrPermission) && o.key == "" {
+		return door{}, fmt.Errorf("%w: --key-file names another place for the key", err)
+	}
 	if err != nil {
 		return door{}, err
 	}

@@ -23,6 +23,7 @@ type options struct {
 	recursive bool
 	streams   int // 0: the engine chooses
 	rails     []string
+	showRails bool
 	exact     bool
 	follow    bool
 	ipv4      bool
@@ -95,6 +96,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f := newFlagSet()
 	f.IntVarP(&o.streams, "streams", "j", 0, "`N` streams, 1 to 64 (0 or none: chosen, see below)")
 	f.StringSliceVarP(&o.rails, "device", "d", nil, "send over these rails: `RAIL,...` are interfaces or local addresses (none: the way that the kernel takes to HOST)")
+	f.BoolVar(&o.showRails, "rails", false, "show which rail was joined with which of the server's, and what each carried")
 	f.BoolVarP(&o.exact, "no-target-directory", "T", false, "the destination is exactly this name, never a directory to put SRC into")
 	f.BoolVarP(&o.follow, "follow", "L", false, "send what symlinks point to")
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "no effect: directories are always sent whole")

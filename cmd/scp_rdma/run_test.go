@@ -109,7 +109,7 @@ func TestSummarySaysWhatCameOfIt(t *testing.T) {
 	}
 	text := strings.Join(summarise(r, true, tally{"fifo": 2}, tally{}), "\n")
 	for _, want := range []string{"1 file, 2 directories, 3 symlinks, 1 hard link, 5.0 MiB in 2.00 s, 2.5 MiB/s",
-		"over tcp, 3 streams: eth0 3.0 MiB (1 stream), eth1 2.0 MiB (2 streams)", "skipped: 2 fifos", "sent again because they changed meanwhile: 1 file",
+		"over tcp, 3 streams: eth0 3.0 MiB at 1.5 MiB/s (1 stream), eth1 2.0 MiB at 1.0 MiB/s (2 streams)", "skipped: 2 fifos", "sent again because they changed meanwhile: 1 file",
 		"special bits of 3 entries", "--allow special", "not copied: 4 entries"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)

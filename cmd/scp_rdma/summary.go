@@ -21,9 +21,23 @@ func counts(r *engine.Report) string {
 			parts = append(parts, plural(c.n, c.one, c.many))
 		}
 	}
-	// A rate over less than a millisecond says more about the clock than about the transfer.
-	rate := float64(r.Bytes) / max(r.Elapsed, time.Millisecond).Seconds()
-	return fmt.Sprintf("%s, %s in %s, %s/s", strings.Join(parts, ", "), size(r.Bytes), seconds(r.Elapsed), size(uint64(rate)))
+	return fmt.Sprintf("%s, %s in %s, %s", strings.Join(parts, ", "), size(r.Bytes), seconds(r.Elapsed), rate(r.Bytes, r.Elapsed))
+}
+
+// rate is bytes per second. Over less than a millisecond it would say more about
+// the clock than about the transfer.
+func rate(n uint64, d time.Duration) string {
+	return size(uint64(float64(n)/max(d, time.Millisecond).Seconds())) + "/s"
+}
+
+// pairing says which rails were joined, and what each carried.
+func pairing(r *engine.Report) []string {
+	var lines []string
+	for _, rail := range r.Rails {
+		lines = append(lines, fmt.Sprintf("rail %s with %s of the server: %s, %s, %s", quote(rail.Name), quote(rail.Peer),
+			plural(uint64(rail.Streams), "stream", "streams"), size(rail.Bytes), rate(rail.Bytes, r.Elapsed)))
+	}
+	return lines
 }
 
 // seconds is a time as people read it.
@@ -44,7 +58,7 @@ func carried(r *engine.Report) string {
 	var rails []string
 	for _, rail := range r.Rails {
 		streams += rail.Streams
-		rails = append(rails, fmt.Sprintf("%s %s (%s)", quote(rail.Name), size(rail.Bytes), plural(uint64(rail.Streams), "stream", "streams")))
+		rails = append(rails, fmt.Sprintf("%s %s at %s (%s)", quote(rail.Name), size(rail.Bytes), rate(rail.Bytes, r.Elapsed), plural(uint64(rail.Streams), "stream", "streams")))
 	}
 	text := fmt.Sprintf("over %s, %s", quote(r.Transport), plural(uint64(streams), "stream", "streams"))
 	switch len(r.Rails) {
