@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +19,13 @@ import (
 // the listener reads the preamble and hands the connection over.
 func world(t testing.TB, tune func(*Config)) transporttest.World {
 	t.Helper()
+	return crowded(t, 0, tune)
+}
+
+// crowded is a world whose listener drops the first connections, as one does at
+// whose door too many knock.
+func crowded(t testing.TB, drops int, tune func(*Config)) transporttest.World {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +41,11 @@ func world(t testing.TB, tune func(*Config)) transporttest.World {
 			c, err := ln.Accept()
 			if err != nil {
 				return
+			}
+			if drops > 0 {
+				drops--
+				_ = c.Close()
+				continue
 			}
 			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 			b := make([]byte, wire.PreambleSize)
@@ -76,6 +90,51 @@ func TestConformance(t *testing.T) {
 				Swallows: 64 << 20,
 			})
 		})
+	}
+}
+
+// A join that was lost in a crowd is tried again, but not for ever.
+func TestJoinsSurviveACrowd(t *testing.T) {
+	for drops, ok := range map[int]bool{0: true, maxDropped: true, maxDropped + 1: false} {
+		w := crowded(t, drops, func(*Config) {})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		local, err1 := w.Initiator.Probe(ctx)
+		peer, err2 := w.Responder.Probe(ctx)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		pairs, err := w.Initiator.Pair(local, peer, w.Control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := transport.OpenRequest{
+			Pair: pairs[0], Role: transport.Sender, Initiator: true, Session: transport.ID{1}, Key: make([]byte, 32),
+			Slots: 1, SlotSize: 4096, Control: w.Control,
+		}
+		dials, err := w.Initiator.Open(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Pair, req.Role, req.Initiator = transport.RailPair{Local: pairs[0].Peer, Peer: pairs[0].Local}, transport.Receiver, false
+		waits, err := w.Responder.Open(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := make(chan transport.Stream, 1)
+		go func() {
+			st, _ := waits.Connect(ctx, dials.Offer()) // nil if nobody comes
+			taken <- st
+		}()
+		st, err := dials.Connect(ctx, waits.Offer())
+		if (err == nil) != ok {
+			t.Errorf("%d dropped: %v", drops, err)
+		}
+		cancel()
+		for _, s := range []transport.Stream{st, <-taken} {
+			if s != nil {
+				_ = s.Close()
+			}
+		}
 	}
 }
 
