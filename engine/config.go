@@ -111,7 +111,8 @@ type Observer interface {
 	// Watch is called once, before the first entry is sent. snapshot may be
 	// called at any time and from any goroutine, also after the transfer.
 	Watch(snapshot func() Snapshot)
-	// Busy is called when the server has no room, before it is asked again.
+	// Busy is called when the server has no room, or has dropped the connection
+	// without a word, before it is asked again.
 	Busy(why error, again time.Duration)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)

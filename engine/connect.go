@@ -44,7 +44,7 @@ func (s *sender) connect(ctx context.Context) error {
 	}
 }
 
-// retries counts in vain.
+// retries counts the tries that came to nothing.
 type retries struct{ busy, dropped int }
 
 // after says whether to try again after an error, with so much time left, and

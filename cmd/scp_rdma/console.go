@@ -76,16 +76,16 @@ func (c *console) Watch(snapshot func() engine.Snapshot) {
 	}
 }
 
-// Busy implements engine.Observer. It is told once; the progress line shows the rest.
+// Busy implements engine.Observer. The first time is told; the progress line shows the rest.
 func (c *console) Busy(why error, again time.Duration) {
 	c.mu.Lock()
 	first := !c.waiting
 	c.waiting = true
 	c.mu.Unlock()
 	if first {
-		c.note(errorLine(why) + "; asking again until --wait is over")
+		c.note(errorLine(why) + "; asking again")
 	}
-	c.title(fmt.Sprintf("the server is busy, asking again in %.1f s", again.Seconds()))
+	c.title(fmt.Sprintf("no room at the server, asking again in %.1f s", again.Seconds()))
 }
 
 // Problem implements engine.Observer. Devices and the like are skipped with a
