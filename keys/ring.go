@@ -98,10 +98,12 @@ func LoadRing(file string) (*Ring, error) {
 //	NAME KEY [dir=SUB] [rights=WORD,...]
 //
 // with any blanks between. SUB may be quoted like a Go string. Empty lines and
-// what follows a # at a line's begin mean nothing. Errors Are ErrList, name the
-// line and quote no key.
+// what follows a # at a line's begin mean nothing. Errors Are ErrList and name
+// the line. They quote neither key nor name: where words were mixed up, the one
+// may be a part of the other.
 func ParseRing(text string) (*Ring, error) {
 	r := &Ring{map[ID]Holder{}}
+	lines := map[ID]int{}
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -113,10 +115,10 @@ func ParseRing(text string) (*Ring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w: %w", n, ErrList, err)
 		}
-		if other, ok := r.byID[h.Key.ID()]; ok {
-			return nil, fmt.Errorf("line %d: %w: %s has the key of %s", n, ErrList, h.Name, other.Name)
+		if other, ok := lines[h.Key.ID()]; ok {
+			return nil, fmt.Errorf("line %d: %w: it has the key of line %d", n, ErrList, other)
 		}
-		r.byID[h.Key.ID()] = h
+		r.byID[h.Key.ID()], lines[h.Key.ID()] = h, n
 	}
 	if len(r.byID) == 0 {
 		return nil, fmt.Errorf("no key in it: %w", ErrList)
@@ -137,11 +139,11 @@ func parseHolder(line string) (Holder, error) {
 		return h, errors.New("a name has at most 64 characters that can be seen")
 	}
 	if h.Key, err = Parse(words[1]); err != nil {
-		return h, fmt.Errorf("the key of %s: %w", h.Name, err)
+		return h, fmt.Errorf("the key: %w", err)
 	}
 	for _, w := range words[2:] {
 		if err := h.option(w); err != nil {
-			return h, fmt.Errorf("%s: %w", h.Name, err)
+			return h, err
 		}
 	}
 	return h, nil
@@ -158,7 +160,7 @@ func (h *Holder) option(word string) error {
 	switch name {
 	case "dir":
 		if !filepath.IsLocal(value) || strings.ContainsRune(value, 0) {
-			return fmt.Errorf("dir=%q: it takes a path below the server's directory", value)
+			return errors.New("dir= takes a path below the server's directory")
 		}
 		h.Dir = filepath.Clean(value)
 		return nil
@@ -167,7 +169,7 @@ func (h *Holder) option(word string) error {
 		for w := range strings.SplitSeq(value, ",") {
 			right, ok := rightsByName()[w]
 			if !ok {
-				return fmt.Errorf("rights: %q is none of %s", w, strings.Join(RightWords(), ", "))
+				return fmt.Errorf("rights= takes some of %s, with commas", strings.Join(RightWords(), ","))
 			}
 			h.Rights |= right
 		}
