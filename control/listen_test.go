@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,30 +14,16 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"scp_rdma/internal/testkit"
 	"scp_rdma/wire"
 )
 
 // logged is where a listener's words go.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logged struct{ testkit.Output }
 
 // into makes a listener log there.
 func (l *logged) into(c *ListenConfig) {
-	c.Logger = hclog.New(&hclog.LoggerOptions{Output: l, Level: hclog.Info})
+	c.Logger = hclog.New(&hclog.LoggerOptions{Output: &l.Output, Level: hclog.Info})
 }
 
 // served says that the listener still serves.

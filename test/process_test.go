@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"scp_rdma/internal/testkit"
 	"scp_rdma/keys"
 )
 
@@ -38,30 +38,10 @@ func eachUser(t *testing.T, f func(t *testing.T, w who)) {
 	}
 }
 
-// output collects what a process prints, to be read while it runs.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-// String is all that was printed so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // process is a running program.
 type process struct {
 	cmd      *exec.Cmd
-	out, err output
+	out, err testkit.Output
 	done     chan struct{} // closed when it has ended
 }
 

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"scp_rdma/internal/testkit"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -22,28 +22,8 @@ const raceEnv = "GORACE=halt_on_error=1 exitcode=66 atexit_sleep_ms=0"
 // process is the program in a process of its own.
 type process struct {
 	cmd      *exec.Cmd
-	out, err output
+	out, err testkit.Output
 	done     chan struct{} // closed when it has ended
-}
-
-// output gathers what a process prints, to be read while it runs.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-// String is all that was printed so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // newProcess prepares the program: this binary under its name, see TestMain.

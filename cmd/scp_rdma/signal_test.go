@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"scp_rdma/control"
+	"scp_rdma/internal/testkit"
 	"scp_rdma/wire"
 )
 
@@ -172,13 +173,13 @@ func TestAQuietServerSaysNothing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(signalError{syscall.SIGTERM}) // stopped before the first client
 	for arg, want := range map[string]bool{"-q": false, "-v": true} {
-		var out, err output
+		var out, err testkit.Output
 		code := run(ctx, env{stdout: &out, stderr: &err, getenv: keyEnv}, []string{"-s", arg, "-p", "0", "--bind", "127.0.0.1", "-o", t.TempDir()})
 		if said := out.String() != "" && err.String() != ""; code != 0 || said != want {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", arg, code, out.String(), err.String())
 		}
 	}
-	var out, err output
+	var out, err testkit.Output
 	run(ctx, env{stdout: &out, stderr: &err, getenv: noEnv}, []string{"-s", "-q", "--no-auth", "-p", "0", "--bind", "127.0.0.1", "-o", t.TempDir()})
 	if !strings.Contains(err.String(), "WARNING: --no-auth") || out.String() != "" {
 		t.Errorf("-q hides that there are no keys: stdout %q, stderr %q", out.String(), err.String())

@@ -28,6 +28,7 @@ func layers() map[string][]string {
 		"control":                 {"wire", "keys"},
 		"engine":                  {"transport", "control", "keys", "wire", "planner", "localfs"},
 		"internal/tree":           {"internal/tree"},
+		"internal/testkit":        {},
 		"internal/arch":           {},
 		"cmd":                     {anything},
 		"bench":                   {anything},
