@@ -119,6 +119,11 @@ func (s *sender) takeUnit(ctx context.Context) (planner.Unit, bool, error) {
 			return planner.Unit{}, false, context.Cause(ctx)
 		}
 		if u, ok := s.plan.Next(); ok {
+			// One call of need or giveBack wakes one worker, and may have put in
+			// line what is enough for many: each wakes the next.
+			if !s.plan.Empty() {
+				s.wake.Signal()
+			}
 			return u, true, nil
 		}
 		if s.walked && len(s.open) == 0 {

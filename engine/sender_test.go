@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"scp_rdma/localfs"
+)
+
+func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const workers = 8
+		s := newSender(SendConfig{})
+		s.slotSize = 4096
+		s.setWindow(1)
+		s.open[1] = &item{e: &localfs.Entry{Kind: localfs.KindFile, Size: workers * 4096}}
+		var took atomic.Int64
+		for range workers {
+			go func() {
+				if _, ok, err := s.takeUnit(context.Background()); ok && err == nil {
+					took.Add(1)
+				}
+			}()
+		}
+		synctest.Wait() // all of them wait for units
+		if err := s.need(1); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		n := took.Load()
+		if n != workers {
+			t.Errorf("%d of %d workers got a unit", n, workers)
+		}
+		s.walked, s.open = true, nil
+		s.wakeWorkers()
+	})
+}
