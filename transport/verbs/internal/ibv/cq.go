@@ -1,0 +1,129 @@
+//go:build cgo && !noverbs && linux && (amd64 || arm64)
+
+package ibv
+
+/*
+#include "lib.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events are acknowledged in batches, for each acknowledgement takes a mutex of
+// the library (ibv_ack_cq_events(3)); what is left over is acknowledged by Close.
+const ackBatch = 64
+
+// pollBatch bounds the completions of one call.
+const pollBatch = 64
+
+// CQ is a completion queue with a channel of its own (ibv_create_cq(3)).
+type CQ struct {
+	d       *Device
+	h       *handle
+	ch      *C.struct_ibv_comp_channel
+	chh     *handle
+	cq      *C.struct_ibv_cq
+	events  *events
+	unacked C.uint // owned by whoever waits; by Close when nobody can any more
+	raw     [pollBatch]C.struct_ibv_wc
+}
+
+// CreateCQ makes a queue of at least n completions.
+func (d *Device) CreateCQ(n int) (*CQ, error) {
+	c := &CQ{d: d}
+	lib := d.p.lib
+	var err error
+	c.chh, err = grow("completion channel of "+d.name, func() unix.Errno { return unix.Errno(C.lib_create_channel(lib, d.ctx, &c.ch)) }, d.h)
+	if err != nil {
+		return nil, err
+	}
+	if c.events, err = newEvents(int(c.ch.fd), d.name+" completions"); err != nil {
+		return nil, closing(err, c.closeChannel)
+	}
+	c.h, err = grow(fmt.Sprintf("CQ of %s (%d)", d.name, n), func() unix.Errno {
+		return unix.Errno(C.lib_create_cq(lib, d.ctx, C.int(n), c.ch, &c.cq))
+	}, c.chh)
+	if err != nil {
+		return nil, closing(err, c.events.close, c.closeChannel)
+	}
+	return c, nil
+}
+
+func (c *CQ) closeChannel() error {
+	return c.chh.end(func() unix.Errno { return unix.Errno(C.lib_destroy_channel(c.d.p.lib, c.ch)) })
+}
+
+// Poll takes completions without waiting, at most len(batch) and 64: one call
+// of C (ibv_poll_cq(3)). 0 says that the queue is empty.
+func (c *CQ) Poll(batch []WC) (int, error) {
+	var got C.int
+	if len(batch) == 0 {
+		return 0, nil
+	}
+	err := c.h.use("poll", func() unix.Errno {
+		errno := unix.Errno(C.lib_poll(c.cq, C.int(min(len(batch), pollBatch)), &c.raw[0], &got))
+		for i := range int(got) {
+			r := &c.raw[i]
+			batch[i] = WC{
+				ID: uint64(r.wr_id), Status: Status(r.status), Opcode: Opcode(r.opcode),
+				ByteLen: uint32(r.byte_len), VendorErr: uint32(r.vendor_err), QPN: uint32(r.qp_num),
+			}
+		}
+		return errno
+	})
+	return int(got), err
+}
+
+// Arm asks for one event at the next completion (ibv_req_notify_cq(3)). What
+// came before it makes none: poll again after it, then Wait.
+func (c *CQ) Arm() error {
+	return c.h.use("arm", func() unix.Errno { return unix.Errno(C.lib_arm(c.cq)) })
+}
+
+// Wait waits for the event that Arm asked for (ibv_get_cq_event(3)), in Go's
+// poller. It ends with ctx, and with os.ErrClosed when the queue is closed.
+func (c *CQ) Wait(ctx context.Context) error {
+	err := c.events.wait(ctx, func() unix.Errno {
+		errno := unix.Errno(C.lib_cq_event(c.d.p.lib, c.ch))
+		if errno == 0 {
+			c.unacked++
+		}
+		if c.unacked == ackBatch {
+			c.ack()
+		}
+		return errno
+	})
+	if err != nil {
+		return fmt.Errorf("wait for completions of %s: %w", c.d.name, err)
+	}
+	return nil
+}
+
+func (c *CQ) ack() {
+	if c.unacked > 0 {
+		C.lib_ack_cq(c.d.p.lib, c.cq, c.unacked)
+	}
+	c.unacked = 0
+}
+
+// Close ends a Wait in progress, acknowledges all events, without which
+// ibv_destroy_cq(3) would wait for ever, and destroys queue and channel. It is
+// refused (EBUSY) while a QP stands on the queue, but Wait has ended then too.
+func (c *CQ) Close() error {
+	// A second close of the file is no error of the queue.
+	_ = c.events.close()
+	err := c.h.end(func() unix.Errno {
+		c.ack()
+		return unix.Errno(C.lib_destroy_cq(c.d.p.lib, c.cq))
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(err, c.closeChannel())
+}

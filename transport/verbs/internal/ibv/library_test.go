@@ -1,0 +1,74 @@
+//go:build cgo && !noverbs && linux && (amd64 || arm64)
+
+package ibv
+
+import (
+	"debug/elf"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"scp_rdma/transport"
+)
+
+func TestALibraryThatIsMissingSaysWhatToInstall(t *testing.T) {
+	_, err := load("libibverbs-of-nobody.so.1")
+	if !errors.Is(err, transport.ErrUnavailable) || !strings.Contains(err.Error(), "install rdma-core") {
+		t.Error(err)
+	}
+}
+
+// Another library of that name, or one too old, must not be called.
+func TestALibraryWithoutAFunctionNamesIt(t *testing.T) {
+	_, err := load("libc.so.6")
+	if !errors.Is(err, transport.ErrUnavailable) || !strings.Contains(err.Error(), "ibv_get_device_list of version IBVERBS_1.1") {
+		t.Error(err)
+	}
+}
+
+// The program starts where neither library is: this test's own binary, which
+// holds the whole package, asks for none of them.
+func TestTheBinaryNeedsNoRDMALibrary(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	libs, err := f.ImportedLibraries()
+	if err != nil || len(libs) == 0 {
+		t.Fatalf("a cgo binary with libraries %v, %v", libs, err)
+	}
+	for _, lib := range libs {
+		if strings.HasPrefix(lib, "libibverbs") || strings.HasPrefix(lib, "librdmacm") {
+			t.Errorf("needs %s", lib)
+		}
+	}
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		for _, prefix := range []string{"ibv_", "_ibv_", "rdma_"} {
+			if s.Section == elf.SHN_UNDEF && strings.HasPrefix(s.Name, prefix) {
+				t.Errorf("undefined symbol %s", s.Name)
+			}
+		}
+	}
+}
+
+func TestARangeLiesInsideItsMR(t *testing.T) {
+	for _, c := range []struct{ offset, length int }{{-1, 1}, {0, -1}, {9, 0}, {8, 1}, {0, 9}, {1 << 62, 1 << 62}} {
+		if _, ok := (&MR{mem: make([]byte, 8)}).address(c.offset, c.length); ok {
+			t.Errorf("%d bytes at %d of 8 accepted", c.length, c.offset)
+		}
+	}
+	mr := &MR{mem: make([]byte, 8)}
+	if a, ok := mr.address(3, 5); !ok || uint64(a) != mr.Addr()+3 {
+		t.Errorf("5 bytes at 3 of 8: %d, %v", a, ok)
+	}
+}
