@@ -16,18 +16,21 @@ LINT       := .tools/golangci-lint-v2.15.0
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install check check-slow vet lint fmt fmt-check test fuzz-smoke fuzz slow demo bench clean go
+.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma fuzz-smoke fuzz slow demo bench clean go
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-build: go ## build bin/scp_rdma
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/scp_rdma ./cmd/scp_rdma
+# With the headers of libibverbs the program has verbs; the library itself is opened when it runs, if it is there.
+build: go ## build bin/scp_rdma, with RDMA where the headers are (libibverbs-dev)
+	@cgo=0; if echo '#include <infiniband/verbs.h>' | $(CC) -E - >/dev/null 2>&1; then cgo=1; \
+	else echo "build: without RDMA: there is no C compiler or no infiniband/verbs.h (Debian: gcc libc6-dev libibverbs-dev)"; fi; \
+	CGO_ENABLED=$$cgo go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -tags netgo,osusergo -o bin/scp_rdma ./cmd/scp_rdma
 
 install: build ## install bin/scp_rdma into $(DESTDIR)$(PREFIX)/bin
 	install -D -m 0755 bin/scp_rdma $(DESTDIR)$(PREFIX)/bin/scp_rdma
 
-check: fmt-check vet lint test fuzz-smoke ## all that a change must pass: format, vet, lint, tests with the race detector, a little fuzzing
+check: fmt-check vet lint test fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
 	@echo "make check: passed"
 
 check-slow: fuzz slow ## hours: long fuzzing, a million files, many GiB, speed against cp
@@ -39,9 +42,12 @@ fmt: go ## format the Go source
 fmt-check: go
 	@bad=$$(gofmt -l -s .); test -z "$$bad" || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 
-vet: go ## go vet, with and without the slow tests
+vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
 	go vet ./...
 	go vet -tags slow ./test/...
+	go vet -tags rdma ./transport/verbs/...
+	CGO_ENABLED=0 go vet ./transport/verbs/...
 
 lint: $(LINT) ## golangci-lint, installed into .tools at first
 	$(LINT) run
@@ -54,8 +60,13 @@ $(LINT): | go
 
 # The race detector needs a C compiler, the end-to-end tests network namespaces.
 test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h iproute2:ip util-linux:nsenter
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 12m ./...
+
+# Minutes on an emulated CPU; as root it installs what it needs, and Debian's kernel is fetched into .cache/rdma.
+test-rdma: go ## the tests on real verbs, in a QEMU guest with soft-RoCE devices
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	test/rdma/check
 
 fuzz-smoke: go ## each fuzz target for FUZZSMOKE (1000 inputs)
 	test/fuzz $(FUZZSMOKE)
@@ -75,7 +86,7 @@ bench: go ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 clean: ## remove what was built
-	rm -rf bin .tools
+	rm -rf bin .tools .cache
 
 go:
 	@test/need-go 1.26
