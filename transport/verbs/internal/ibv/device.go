@@ -90,20 +90,20 @@ func (d *Device) Port(number int) (Port, error) {
 		ActiveMTU: mtuBytes(int(a.active_mtu)), MaxMTU: mtuBytes(int(a.max_mtu)), MaxMessage: uint32(a.max_msg_sz),
 		LID: uint16(a.lid), Speed: d.p.sys.rate(d.name, number),
 	}
-	p.GIDs, err = d.gids(number, min(int(a.gid_tbl_len), maxGIDs), p.Ethernet)
-	return p, err
+	p.GIDs = d.gids(number, min(int(a.gid_tbl_len), maxGIDs), p.Ethernet)
+	return p, nil
 }
 
 // gids reads a port's GID table: by one call of the library where it has one
 // (ibv_query_gid_table(3), rdma-core 32), else from sysfs.
-func (d *Device) gids(port, n int, ethernet bool) ([]GID, error) {
+func (d *Device) gids(port, n int, ethernet bool) []GID {
 	rows := make([]C.struct_ibv_gid_entry, maxGIDs)
 	var got C.size_t
 	err := d.h.use("query GID table", func() unix.Errno {
 		return unix.Errno(C.lib_query_gids(d.p.lib, d.ctx, &rows[0], C.size_t(len(rows)), &got))
 	})
 	if err != nil {
-		return named(d.p.sys.gids(d.name, port, n), ethernet), nil
+		return named(d.p.sys.gids(d.name, port, n), ethernet)
 	}
 	var all []GID
 	for _, r := range rows[:got] {
@@ -119,7 +119,7 @@ func (d *Device) gids(port, n int, ethernet bool) ([]GID, error) {
 		all = append(all, g)
 	}
 	slices.SortFunc(all, func(a, b GID) int { return a.Index - b.Index })
-	return all, nil
+	return all
 }
 
 // mtuBytes makes bytes of enum ibv_mtu, 0 of what is none.
@@ -154,7 +154,10 @@ func (d *Device) AllocPD() (*PD, error) {
 	p := &PD{d: d}
 	var err error
 	p.h, err = grow("PD of "+d.name, func() unix.Errno { return unix.Errno(C.lib_alloc_pd(d.p.lib, d.ctx, &p.pd)) }, d.h)
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Close frees the domain; refused (EBUSY) while an MR or QP stands on it.
@@ -186,7 +189,10 @@ func (p *PD) RegMR(mem []byte, remote bool) (*MR, error) {
 	m.h, err = grow(fmt.Sprintf("MR of %s (%d bytes)", p.d.name, len(mem)), func() unix.Errno {
 		return unix.Errno(C.lib_reg_mr(p.d.p.lib, p.pd, unsafe.Pointer(&mem[0]), C.size_t(len(mem)), access, &m.mr))
 	}, p.h)
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // Close ends the registration. The memory is the caller's.

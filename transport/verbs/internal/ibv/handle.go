@@ -52,7 +52,7 @@ func (h *handle) use(op string, f func() unix.Errno) error {
 		return fmt.Errorf("%s: %s: %w", op, h.name, os.ErrClosed)
 	}
 	if errno := f(); errno != 0 {
-		return failed(op+": "+h.name, errno)
+		return fmt.Errorf("%s: %s: %w", op, h.name, errno)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (h *handle) end(destroy func() unix.Errno) error {
 		return fmt.Errorf("close %s: %d objects stand on it: %w", h.name, h.children, unix.EBUSY)
 	}
 	if errno := destroy(); errno != 0 {
-		return failed("close "+h.name, errno)
+		return fmt.Errorf("close %s: %w", h.name, errno)
 	}
 	h.gone = true
 	h.closed()
@@ -81,7 +81,8 @@ func (h *handle) end(destroy func() unix.Errno) error {
 	return nil
 }
 
-// failed makes an error of an errno, with the cure where one is known.
+// failed makes an error of what a device or an object could not be made for,
+// with the cure where one is known.
 func failed(op string, errno unix.Errno) error {
 	if cure := cures(errno); cure != "" {
 		return fmt.Errorf("%s: %w: %s", op, errno, cure)
@@ -104,6 +105,7 @@ func cures(errno unix.Errno) string {
 		return "no permission for the device's node below /dev/infiniband: join its group (often rdma) or let the container have the device"
 	case unix.ENODEV, unix.EIO:
 		return "the device is gone or in reset: look into the kernel's log"
+	default:
+		return ""
 	}
-	return ""
 }

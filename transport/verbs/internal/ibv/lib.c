@@ -49,12 +49,12 @@ struct lib *lib_open(const char *file, char *text, size_t size)
 	return l;
 }
 
-// positive makes an errno of what a call returned. Calls return errno (most),
+// lib_positive makes an errno of what a call returned. Calls return errno (most),
 // -errno (posts to siw), or -1 and set errno; a failure never becomes success.
-static int positive(int rc)
+int lib_positive(int rc, int err)
 {
-	if (rc == -1 && errno)
-		return errno;
+	if (rc == -1 && err)
+		return err;
 	return rc < 0 ? -rc : rc;
 }
 
@@ -65,6 +65,8 @@ static int made(const void *p)
 		return 0;
 	return errno ? errno : EIO;
 }
+
+static int positive(int rc) { return lib_positive(rc, errno); }
 
 #define CALL(expression) (errno = 0, positive(expression))
 #define MAKE(p, expression) (errno = 0, made(*(p) = (expression)))

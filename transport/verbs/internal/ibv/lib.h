@@ -68,6 +68,9 @@ struct lib_event {
 // lib_open opens the library of that file name; NULL: why is said in text.
 struct lib *lib_open(const char *file, char *text, size_t size);
 
+// lib_positive makes a positive errno of what a call returned and of errno.
+int lib_positive(int rc, int err);
+
 // Thin calls.
 int lib_devices(struct lib *l, struct ibv_device ***list, int *n);
 void lib_free_devices(struct lib *l, struct ibv_device **list);

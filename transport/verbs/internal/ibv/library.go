@@ -14,6 +14,8 @@ import (
 	"sync"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"scp_rdma/transport"
 )
 
@@ -26,6 +28,9 @@ const soname = "libibverbs.so.1"
 // shared is the library, opened once per process: it is never closed, for its
 // providers leave handlers behind in the process.
 var shared = sync.OnceValues(func() (*C.struct_lib, error) { return load(soname) })
+
+// positive is how C makes one errno of the three ways in which calls fail.
+func positive(rc, errno int) unix.Errno { return unix.Errno(C.lib_positive(C.int(rc), C.int(errno))) }
 
 // load opens the library of a file name.
 func load(file string) (*C.struct_lib, error) {

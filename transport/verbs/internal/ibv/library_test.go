@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"scp_rdma/transport"
 )
 
@@ -70,5 +72,17 @@ func TestARangeLiesInsideItsMR(t *testing.T) {
 	mr := &MR{mem: make([]byte, 8)}
 	if a, ok := mr.address(3, 5); !ok || uint64(a) != mr.Addr()+3 {
 		t.Errorf("5 bytes at 3 of 8: %d, %v", a, ok)
+	}
+}
+
+// 0, +errno, -errno (posts to siw), -1 with errno, and -1 that is -EPERM.
+func TestNoFailureBecomesASuccess(t *testing.T) {
+	for _, c := range []struct {
+		rc, errno int
+		want      unix.Errno
+	}{{0, 5, 0}, {22, 0, unix.EINVAL}, {-22, 0, unix.EINVAL}, {-22, 12, unix.EINVAL}, {-1, 12, unix.ENOMEM}, {-1, 0, unix.EPERM}, {1, 0, unix.EPERM}} {
+		if got := positive(c.rc, c.errno); got != c.want {
+			t.Errorf("%d with errno %d: %d, want %d", c.rc, c.errno, got, c.want)
+		}
 	}
 }
