@@ -1,0 +1,170 @@
+package nic
+
+import "fmt"
+
+// Listed is a device by name. Err is nil if it can be opened as far as is known,
+// else transport.ErrUnavailable with the reason and the cure.
+type Listed struct {
+	Name string
+	Err  error
+}
+
+// DeviceAttr are limits and facts of a device (ibv_query_device(3)).
+type DeviceAttr struct {
+	Name      string
+	Firmware  string
+	NodeGUID  uint64
+	IWARP     bool   // connects only by rdma_cm
+	MaxQP     int    // queue pairs
+	MaxQPWR   int    // work requests of a queue
+	MaxSGE    int    // of a work request
+	MaxCQ     int    // completion queues
+	MaxCQE    int    // completions of a queue
+	MaxMR     int    // memory regions
+	MaxPD     int    // protection domains
+	MaxMRSize uint64 // bytes
+	Ports     int    // numbered from 1
+	NUMA      int    // node, -1 if there is none
+}
+
+// PortState is enum ibv_port_state.
+type PortState int
+
+// The states that a port can be in (ibv_query_port(3)).
+const (
+	PortNop    PortState = 0
+	PortDown   PortState = 1
+	PortInit   PortState = 2
+	PortArmed  PortState = 3
+	PortActive PortState = 4
+)
+
+// Port is the state of a port (ibv_query_port(3)).
+type Port struct {
+	Number     int
+	State      PortState
+	Ethernet   bool // link layer; else InfiniBand
+	ActiveMTU  int  // bytes, 256 to 4096
+	MaxMTU     int  // bytes
+	MaxMessage uint32
+	LID        uint16
+	Speed      uint64 // bit/s, 0 if not known
+	GIDs       []GID
+}
+
+// GIDType is enum ibv_gid_type.
+type GIDType int
+
+// What a GID is an address of (ibv_query_gid_ex(3)).
+const (
+	GIDIB     GIDType = 0
+	GIDRoCEv1 GIDType = 1
+	GIDRoCEv2 GIDType = 2
+)
+
+// GID is a row of a port's GID table.
+type GID struct {
+	Index  int
+	GID    [16]byte
+	Type   GIDType
+	Netdev string // "" if it isn't known
+}
+
+// Caps are what a QP is made for; of one SGE per work request.
+type Caps struct {
+	SendWR, RecvWR int // work requests
+	Inline         int // bytes
+}
+
+// Peer is what a QP must know to talk to another, beside its own port
+// (ibv_modify_qp(3)).
+type Peer struct {
+	Port      int // own
+	GIDIndex  int // own
+	GID       [16]byte
+	Global    bool // use the GIDs: always on Ethernet
+	LID       uint16
+	QPN       uint32
+	PSN       uint32 // the first that the peer sends
+	PathMTU   int    // bytes: 256, 512, 1024, 2048 or 4096
+	HopLimit  uint8
+	MinRNR    uint8 // code of the IB spec, table 45: 12 is 0.64 ms
+	ReadDepth uint8 // RDMA READs that the peer may have in flight
+}
+
+// Retry is how a QP takes lost packets (ibv_modify_qp(3)).
+type Retry struct {
+	PSN      uint32 // the first of our own
+	Timeout  uint8  // 4.096 us * 2^Timeout, 0 waits for ever
+	Count    uint8  // 0 to 7
+	RNRCount uint8  // 0 to 7, 7 is for ever
+	Reads    uint8  // own RDMA READs in flight
+}
+
+// State is enum ibv_qp_state.
+type State int
+
+// The states of a queue pair.
+const (
+	Reset State = iota
+	Init
+	RTR
+	RTS
+	SQD
+	SQE
+	Err
+)
+
+// String is the name that ibv_modify_qp(3) has for the state.
+func (s State) String() string {
+	names := [...]string{"RESET", "INIT", "RTR", "RTS", "SQD", "SQE", "ERR"}
+	if s < 0 || int(s) >= len(names) {
+		return fmt.Sprintf("state %d", int(s))
+	}
+	return names[s]
+}
+
+// Opcode says what a completed request was: enum ibv_wc_opcode. It counts only
+// with status Success.
+type Opcode int
+
+// The operations used.
+const (
+	OpSend  Opcode = 0
+	OpWrite Opcode = 1
+	OpRecv  Opcode = 128
+)
+
+// SendWR is a SEND or an RDMA WRITE of one range (ibv_post_send(3)). The range
+// may be empty, anywhere in the MR; then a WRITE shows no key (IB spec, C9-88).
+type SendWR struct {
+	ID         uint64 // comes back as WC.ID
+	Op         Opcode // OpSend or OpWrite
+	MR         MR
+	Offset     int
+	Length     int
+	Signalled  bool   // a WC also when it succeeds
+	Inline     bool   // Length within Caps.Inline: the range is free at once
+	RemoteAddr uint64 // of a WRITE
+	RKey       uint32 // of a WRITE
+}
+
+// RecvWR is room for one SEND (ibv_post_recv(3)).
+type RecvWR struct {
+	ID     uint64
+	MR     MR
+	Offset int
+	Length int
+}
+
+// WC is a work completion (ibv_poll_cq(3)). Without success only ID, Status,
+// VendorErr and QPN count.
+type WC struct {
+	ID        uint64
+	Status    Status
+	Opcode    Opcode
+	ByteLen   uint32
+	VendorErr uint32
+	QPN       uint32
+}
+
