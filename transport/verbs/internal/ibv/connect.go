@@ -13,11 +13,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // ToRTR moves INIT -> RTR: the QP can receive (ibv_modify_qp(3); IB spec
 // 11.2.5.2). siw refuses it with EINVAL: iWARP is connected by rdma_cm.
-func (q *QP) ToRTR(p Peer) error {
+func (q *QP) ToRTR(p nic.Peer) error {
 	if p.PathMTU < 256 || p.PathMTU > 4096 || bits.OnesCount(uint(p.PathMTU)) != 1 {
 		return fmt.Errorf("QP %d to RTR: path MTU of %d bytes: %w", q.QPN(), p.PathMTU, unix.EINVAL)
 	}
@@ -39,7 +41,7 @@ func (q *QP) ToRTR(p Peer) error {
 }
 
 // ToRTS moves RTR -> RTS: the QP can send as well.
-func (q *QP) ToRTS(r Retry) error {
+func (q *QP) ToRTS(r nic.Retry) error {
 	return q.modify("RTS", &C.struct_ibv_qp_attr{
 		qp_state: C.IBV_QPS_RTS, sq_psn: C.uint32_t(r.PSN), timeout: C.uint8_t(r.Timeout),
 		retry_cnt: C.uint8_t(r.Count), rnr_retry: C.uint8_t(r.RNRCount), max_rd_atomic: C.uint8_t(r.Reads),
@@ -49,7 +51,7 @@ func (q *QP) ToRTS(r Retry) error {
 // PostSend posts a chain in order, in one call of C (ibv_post_send(3)). It says
 // how many were taken: all, or those before the one that the error is about.
 // ENOMEM: the send queue is full.
-func (q *QP) PostSend(chain []SendWR) (int, error) {
+func (q *QP) PostSend(chain []nic.SendWR) (int, error) {
 	var posted C.int
 	if len(chain) == 0 {
 		return 0, nil
@@ -57,7 +59,7 @@ func (q *QP) PostSend(chain []SendWR) (int, error) {
 	err := q.h.use("post send", func() unix.Errno {
 		q.sends = q.sends[:0]
 		for i := range chain {
-			w, errno := chain[i].flat()
+			w, errno := flat(&chain[i])
 			if errno != 0 {
 				return errno
 			}
@@ -69,18 +71,18 @@ func (q *QP) PostSend(chain []SendWR) (int, error) {
 }
 
 // flat makes what C takes of a request.
-func (w *SendWR) flat() (f C.struct_lib_send, errno unix.Errno) {
-	addr, ok := w.MR.address(w.Offset, w.Length)
-	if !ok {
-		return f, unix.EFAULT
+func flat(w *nic.SendWR) (f C.struct_lib_send, errno unix.Errno) {
+	addr, lkey, errno := place(w.MR, w.Offset, w.Length)
+	if errno != 0 {
+		return f, errno
 	}
 	f = C.struct_lib_send{
-		wr_id: C.uint64_t(w.ID), addr: addr, length: C.uint32_t(w.Length), lkey: w.MR.mr.lkey,
+		wr_id: C.uint64_t(w.ID), addr: addr, length: C.uint32_t(w.Length), lkey: lkey,
 		opcode: C.IBV_WR_SEND, remote_addr: C.uint64_t(w.RemoteAddr), rkey: C.uint32_t(w.RKey),
 	}
 	switch w.Op {
-	case OpSend:
-	case OpWrite:
+	case nic.OpSend:
+	case nic.OpWrite:
 		f.opcode = C.IBV_WR_RDMA_WRITE
 	default:
 		return f, unix.EINVAL
@@ -95,7 +97,7 @@ func (w *SendWR) flat() (f C.struct_lib_send, errno unix.Errno) {
 }
 
 // PostRecv posts room for SENDs, in order, as PostSend does (ibv_post_recv(3)).
-func (q *QP) PostRecv(chain []RecvWR) (int, error) {
+func (q *QP) PostRecv(chain []nic.RecvWR) (int, error) {
 	var posted C.int
 	if len(chain) == 0 {
 		return 0, nil
@@ -103,15 +105,31 @@ func (q *QP) PostRecv(chain []RecvWR) (int, error) {
 	err := q.h.use("post receive", func() unix.Errno {
 		q.recvs = q.recvs[:0]
 		for _, w := range chain {
-			addr, ok := w.MR.address(w.Offset, w.Length)
-			if !ok {
-				return unix.EFAULT
+			addr, lkey, errno := place(w.MR, w.Offset, w.Length)
+			if errno != 0 {
+				return errno
 			}
-			q.recvs = append(q.recvs, C.struct_lib_recv{wr_id: C.uint64_t(w.ID), addr: addr, length: C.uint32_t(w.Length), lkey: w.MR.mr.lkey})
+			q.recvs = append(q.recvs, C.struct_lib_recv{wr_id: C.uint64_t(w.ID), addr: addr, length: C.uint32_t(w.Length), lkey: lkey})
 		}
 		return unix.Errno(C.lib_post_recv(q.qp, &q.recvs[0], C.int(len(q.recvs)), &posted))
 	})
 	return int(posted), err
+}
+
+// place finds a range of an MR that is open: an inline request is copied at
+// once, from memory that must still be there.
+func place(mr nic.MR, offset, length int) (addr C.uint64_t, lkey C.uint32_t, errno unix.Errno) {
+	m, ok := mr.(*MR)
+	if !ok {
+		return 0, 0, unix.EINVAL
+	}
+	m.h.mu.Lock()
+	gone := m.h.gone
+	m.h.mu.Unlock()
+	if addr, ok = m.address(offset, length); !ok || gone {
+		return 0, 0, unix.EFAULT
+	}
+	return addr, m.lkey, 0
 }
 
 // address is where a range of a registered slab lies; false outside of it, or
@@ -127,4 +145,4 @@ func (m *MR) address(offset, length int) (C.uint64_t, bool) {
 func (m *MR) Addr() uint64 { return uint64(uintptr(unsafe.Pointer(&m.mem[0]))) }
 
 // RKey is what a peer's RDMA WRITE must show.
-func (m *MR) RKey() uint32 { return uint32(m.mr.rkey) }
+func (m *MR) RKey() uint32 { return uint32(m.rkey) }

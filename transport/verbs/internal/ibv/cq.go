@@ -13,6 +13,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // Events are acknowledged in batches, for each acknowledgement takes a mutex of
@@ -35,7 +37,7 @@ type CQ struct {
 }
 
 // CreateCQ makes a queue of at least n completions.
-func (d *Device) CreateCQ(n int) (*CQ, error) {
+func (d *Device) CreateCQ(n int) (nic.CQ, error) {
 	c := &CQ{d: d}
 	lib := d.p.lib
 	var err error
@@ -44,13 +46,14 @@ func (d *Device) CreateCQ(n int) (*CQ, error) {
 		return nil, err
 	}
 	if c.events, err = newEvents(int(c.ch.fd), d.name+" completions"); err != nil {
-		return nil, closing(err, c.closeChannel)
+		return nil, errors.Join(err, c.closeChannel())
 	}
 	c.h, err = grow(fmt.Sprintf("CQ of %s (%d)", d.name, n), func() unix.Errno {
 		return unix.Errno(C.lib_create_cq(lib, d.ctx, C.int(n), c.ch, &c.cq))
 	}, c.chh)
 	if err != nil {
-		return nil, closing(err, c.events.close, c.closeChannel)
+		c.events.close()
+		return nil, errors.Join(err, c.closeChannel())
 	}
 	return c, nil
 }
@@ -61,7 +64,7 @@ func (c *CQ) closeChannel() error {
 
 // Poll takes completions without waiting, at most len(batch) and 64: one call
 // of C (ibv_poll_cq(3)). 0 says that the queue is empty.
-func (c *CQ) Poll(batch []WC) (int, error) {
+func (c *CQ) Poll(batch []nic.WC) (int, error) {
 	var got C.int
 	if len(batch) == 0 {
 		return 0, nil
@@ -70,8 +73,8 @@ func (c *CQ) Poll(batch []WC) (int, error) {
 		errno := unix.Errno(C.lib_poll(c.cq, C.int(min(len(batch), pollBatch)), &c.raw[0], &got))
 		for i := range int(got) {
 			r := &c.raw[i]
-			batch[i] = WC{
-				ID: uint64(r.wr_id), Status: Status(r.status), Opcode: Opcode(r.opcode),
+			batch[i] = nic.WC{
+				ID: uint64(r.wr_id), Status: nic.Status(r.status), Opcode: nic.Opcode(r.opcode),
 				ByteLen: uint32(r.byte_len), VendorErr: uint32(r.vendor_err), QPN: uint32(r.qp_num),
 			}
 		}
@@ -114,16 +117,15 @@ func (c *CQ) ack() {
 
 // Close ends a Wait in progress, acknowledges all events, without which
 // ibv_destroy_cq(3) would wait for ever, and destroys queue and channel. It is
-// refused (EBUSY) while a QP stands on the queue, but Wait has ended then too.
+// refused (EBUSY) while a QP stands on the queue.
 func (c *CQ) Close() error {
-	// A second close of the file is no error of the queue.
-	_ = c.events.close()
 	err := c.h.end(func() unix.Errno {
+		c.events.close()
 		c.ack()
 		return unix.Errno(C.lib_destroy_cq(c.d.p.lib, c.cq))
 	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(err, c.closeChannel())
+	return c.closeChannel()
 }

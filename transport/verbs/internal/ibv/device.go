@@ -9,13 +9,14 @@ import "C"
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // maxGIDs bounds what is asked of a device: mlx5 has 255 rows per port, and a
@@ -29,37 +30,30 @@ type Device struct {
 	h     *handle
 	ctx   *C.struct_ibv_context
 	async *events
+	iwarp bool
 }
 
-func closing(err error, closes ...func() error) error {
-	for _, c := range closes {
-		err = errors.Join(err, c())
-	}
-	return err
-}
-
-func (d *Device) closeContext() error {
-	return d.h.end(func() unix.Errno { return unix.Errno(C.lib_close_device(d.p.lib, d.ctx)) })
-}
+func (d *Device) closeContext() unix.Errno { return unix.Errno(C.lib_close_device(d.p.lib, d.ctx)) }
 
 // Close ends a WaitEvent in progress and closes the device (ibv_close_device(3)).
 // It is refused while anything stands on the device. It may be called again.
 func (d *Device) Close() error {
-	// A second close of the file is no error of the device.
-	_ = d.async.close()
-	return d.closeContext()
+	return d.h.end(func() unix.Errno {
+		d.async.close()
+		return d.closeContext()
+	})
 }
 
 // Attr are the device's limits (ibv_query_device(3)).
-func (d *Device) Attr() (DeviceAttr, error) {
+func (d *Device) Attr() (nic.DeviceAttr, error) {
 	var a C.struct_ibv_device_attr
 	err := d.h.use("query device", func() unix.Errno { return unix.Errno(C.lib_query_device(d.p.lib, d.ctx, &a)) })
 	if err != nil {
-		return DeviceAttr{}, err
+		return nic.DeviceAttr{}, err
 	}
-	return DeviceAttr{
+	return nic.DeviceAttr{
 		Name: d.name, Firmware: C.GoString(&a.fw_ver[0]), NodeGUID: guid(a.node_guid),
-		IWARP: d.ctx.device.transport_type == C.IBV_TRANSPORT_IWARP,
+		IWARP: d.iwarp,
 		MaxQP: int(a.max_qp), MaxQPWR: int(a.max_qp_wr), MaxSGE: int(a.max_sge), MaxCQ: int(a.max_cq), MaxCQE: int(a.max_cqe),
 		MaxMR: int(a.max_mr), MaxMRSize: uint64(a.max_mr_size), MaxPD: int(a.max_pd),
 		Ports: int(a.phys_port_cnt), NUMA: d.p.sys.numa(d.name),
@@ -77,16 +71,16 @@ func guid(be C.__be64) uint64 {
 
 // Port is the state of a port, numbered from 1 (ibv_query_port(3)), with the
 // rows of its GID table that could be read.
-func (d *Device) Port(number int) (Port, error) {
+func (d *Device) Port(number int) (nic.Port, error) {
 	var a C.struct_ibv_port_attr
 	err := d.h.use(fmt.Sprintf("query port %d", number), func() unix.Errno {
 		return unix.Errno(C.lib_query_port(d.p.lib, d.ctx, C.uint8_t(number), &a))
 	})
 	if err != nil {
-		return Port{}, err
+		return nic.Port{}, err
 	}
-	p := Port{
-		Number: number, State: PortState(a.state), Ethernet: a.link_layer == C.IBV_LINK_LAYER_ETHERNET,
+	p := nic.Port{
+		Number: number, State: nic.PortState(a.state), Ethernet: a.link_layer == C.IBV_LINK_LAYER_ETHERNET,
 		ActiveMTU: mtuBytes(int(a.active_mtu)), MaxMTU: mtuBytes(int(a.max_mtu)), MaxMessage: uint32(a.max_msg_sz),
 		LID: uint16(a.lid), Speed: d.p.sys.rate(d.name, number),
 	}
@@ -96,7 +90,7 @@ func (d *Device) Port(number int) (Port, error) {
 
 // gids reads a port's GID table: by one call of the library where it has one
 // (ibv_query_gid_table(3), rdma-core 32), else from sysfs.
-func (d *Device) gids(port, n int, ethernet bool) []GID {
+func (d *Device) gids(port, n int, ethernet bool) []nic.GID {
 	rows := make([]C.struct_ibv_gid_entry, maxGIDs)
 	var got C.size_t
 	err := d.h.use("query GID table", func() unix.Errno {
@@ -105,12 +99,12 @@ func (d *Device) gids(port, n int, ethernet bool) []GID {
 	if err != nil {
 		return named(d.p.sys.gids(d.name, port, n), ethernet)
 	}
-	var all []GID
+	var all []nic.GID
 	for _, r := range rows[:got] {
 		if int(r.port_num) != port {
 			continue
 		}
-		g := GID{Index: int(r.gid_index), GID: *(*[16]byte)(unsafe.Pointer(&r.gid)), Type: GIDType(r.gid_type)}
+		g := nic.GID{Index: int(r.gid_index), GID: *(*[16]byte)(unsafe.Pointer(&r.gid)), Type: nic.GIDType(r.gid_type)}
 		if i, err := net.InterfaceByIndex(int(r.ndev_ifindex)); err == nil {
 			g.Netdev = i.Name
 		} else {
@@ -118,7 +112,7 @@ func (d *Device) gids(port, n int, ethernet bool) []GID {
 		}
 		all = append(all, g)
 	}
-	slices.SortFunc(all, func(a, b GID) int { return a.Index - b.Index })
+	slices.SortFunc(all, func(a, b nic.GID) int { return a.Index - b.Index })
 	return all
 }
 
@@ -133,13 +127,13 @@ func mtuBytes(code int) int {
 // WaitEvent waits for the next asynchronous event of the device and
 // acknowledges it (ibv_get_async_event(3)). It ends with ctx, and with
 // os.ErrClosed when the device is closed.
-func (d *Device) WaitEvent(ctx context.Context) (Event, error) {
+func (d *Device) WaitEvent(ctx context.Context) (nic.Event, error) {
 	var e C.struct_lib_event
 	err := d.async.wait(ctx, func() unix.Errno { return unix.Errno(C.lib_async(d.p.lib, d.ctx, &e)) })
 	if err != nil {
-		return Event{}, fmt.Errorf("wait for events of %s: %w", d.name, err)
+		return nic.Event{}, fmt.Errorf("wait for events of %s: %w", d.name, err)
 	}
-	return Event{Type: EventType(e._type), QPN: uint32(e.qpn), Port: int(e.port)}, nil
+	return nic.Event{Type: nic.EventType(e._type), QPN: uint32(e.qpn), Port: int(e.port)}, nil
 }
 
 // PD is a protection domain (ibv_alloc_pd(3)).
@@ -150,7 +144,7 @@ type PD struct {
 }
 
 // AllocPD makes a protection domain.
-func (d *Device) AllocPD() (*PD, error) {
+func (d *Device) AllocPD() (nic.PD, error) {
 	p := &PD{d: d}
 	var err error
 	p.h, err = grow("PD of "+d.name, func() unix.Errno { return unix.Errno(C.lib_alloc_pd(d.p.lib, d.ctx, &p.pd)) }, d.h)
@@ -167,16 +161,17 @@ func (p *PD) Close() error {
 
 // MR is registered memory (ibv_reg_mr(3)).
 type MR struct {
-	pd  *PD
-	h   *handle
-	mr  *C.struct_ibv_mr
-	mem []byte
+	pd         *PD
+	h          *handle
+	mr         *C.struct_ibv_mr
+	mem        []byte
+	lkey, rkey C.uint32_t // the library's copy goes with the MR
 }
 
 // RegMR registers memory that the caller got from unix.Mmap and keeps mapped
 // until the MR is closed: never memory of Go's heap, which the device would
 // write to behind the collector's back. remote lets the peer write to it.
-func (p *PD) RegMR(mem []byte, remote bool) (*MR, error) {
+func (p *PD) RegMR(mem []byte, remote bool) (nic.MR, error) {
 	if len(mem) == 0 {
 		return nil, fmt.Errorf("register memory: nothing to register: %w", unix.EINVAL)
 	}
@@ -192,6 +187,7 @@ func (p *PD) RegMR(mem []byte, remote bool) (*MR, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.lkey, m.rkey = m.mr.lkey, m.mr.rkey
 	return m, nil
 }
 

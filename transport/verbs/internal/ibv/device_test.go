@@ -14,172 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
 )
-
-// patience is for a guest on an emulated CPU that is shared with others.
-const patience = 60 * time.Second
-
-const slab = 1 << 16
-
-// end is one QP with memory of its own on a device.
-type end struct {
-	t  *testing.T
-	d  *Device
-	pd *PD
-	mr *MR
-	cq *CQ
-	qp *QP
-	p  Port
-}
-
-func provider(t *testing.T) *Provider {
-	t.Helper()
-	p, err := Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if open := p.Leaks(); len(open) != 0 {
-			t.Errorf("left open: %v", open)
-		}
-	})
-	return p
-}
-
-func closes(t *testing.T, c interface{ Close() error }) {
-	t.Helper()
-	if err := c.Close(); err != nil {
-		t.Errorf("close: %v", err)
-	}
-}
-
-func open(t *testing.T, p *Provider, name string) *Device {
-	t.Helper()
-	d, err := p.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closes(t, d) })
-	return d
-}
-
-// newEnd makes PD, MR, CQ and QP in INIT, and closes them in order at the end.
-func newEnd(t *testing.T, d *Device) *end {
-	t.Helper()
-	mem, err := unix.Mmap(-1, 0, slab, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Munmap(mem) })
-	e := &end{t: t, d: d}
-	if e.p, err = d.Port(1); err != nil {
-		t.Fatal(err)
-	}
-	if e.pd, err = d.AllocPD(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closes(t, e.pd) })
-	if e.mr, err = e.pd.RegMR(mem, true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closes(t, e.mr) })
-	if e.cq, err = d.CreateCQ(128); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closes(t, e.cq) })
-	if e.qp, _, err = e.pd.CreateQP(e.cq, Caps{SendWR: 32, RecvWR: 32, Inline: 48}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closes(t, e.qp) })
-	if err := e.qp.ToInit(1); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// connect brings e to RTS, towards peer.
-func (e *end) connect(peer *end, r Retry) {
-	e.t.Helper()
-	index := 1 // the address that the network card has, as RoCE v2
-	err := e.qp.ToRTR(Peer{Port: 1, GIDIndex: index, GID: peer.p.GIDs[index].GID, Global: true, QPN: peer.qp.QPN(),
-		PSN: 7, PathMTU: min(e.p.ActiveMTU, peer.p.ActiveMTU), HopLimit: 64, MinRNR: 12, ReadDepth: 1})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	r.PSN, r.Reads = 7, 1
-	if err := e.qp.ToRTS(r); err != nil {
-		e.t.Fatal(err)
-	}
-}
-
-// pair is two connected ends of one device.
-func pair(t *testing.T, d *Device, r Retry) (a, b *end) {
-	t.Helper()
-	a, b = newEnd(t, d), newEnd(t, d)
-	a.connect(b, r)
-	b.connect(a, r)
-	return a, b
-}
-
-func usual() Retry { return Retry{Timeout: 14, Count: 7, RNRCount: 7} }
-
-// next waits for n completions by event.
-func (e *end) next(n int) []WC {
-	e.t.Helper()
-	ctx, cancel := context.WithTimeout(e.t.Context(), patience)
-	defer cancel()
-	var all []WC
-	batch := make([]WC, 16)
-	for len(all) < n {
-		got, err := e.cq.Poll(batch)
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		all = append(all, batch[:got]...)
-		if got > 0 {
-			continue
-		}
-		if err := e.cq.Arm(); err != nil {
-			e.t.Fatal(err)
-		}
-		if got, err = e.cq.Poll(batch); err != nil || got > 0 {
-			all = append(all, batch[:got]...)
-			continue
-		}
-		if err := e.cq.Wait(ctx); err != nil {
-			e.t.Fatalf("after %v: %v", all, err)
-		}
-	}
-	return all
-}
-
-func (e *end) send(chain ...SendWR) {
-	e.t.Helper()
-	for i := range chain {
-		chain[i].MR = e.mr
-	}
-	if n, err := e.qp.PostSend(chain); err != nil || n != len(chain) {
-		e.t.Fatalf("post %d: %d, %v", len(chain), n, err)
-	}
-}
-
-func (e *end) recv(id uint64, offset int) {
-	e.t.Helper()
-	if n, err := e.qp.PostRecv([]RecvWR{{ID: id, MR: e.mr, Offset: offset, Length: 64}}); err != nil || n != 1 {
-		e.t.Fatalf("post receive: %d, %v", n, err)
-	}
-}
-
-// first opens the first device of the machine.
-func first(t *testing.T) *Device {
-	t.Helper()
-	p := provider(t)
-	all, err := p.Devices()
-	if err != nil || len(all) == 0 {
-		t.Fatalf("devices: %v, %v", all, err)
-	}
-	return open(t, p, all[0].Name)
-}
 
 func TestEveryDeviceTellsItsLimitsAndAddresses(t *testing.T) {
 	p := provider(t)
@@ -194,10 +30,10 @@ func TestEveryDeviceTellsItsLimitsAndAddresses(t *testing.T) {
 			t.Errorf("%s: %+v, %v, %v", l.Name, a, err, l.Err)
 		}
 		port, err := d.Port(1)
-		if err != nil || port.State != PortActive || !port.Ethernet || port.ActiveMTU < 1024 || len(port.GIDs) < 2 || port.Speed == 0 {
+		if err != nil || port.State != nic.PortActive || !port.Ethernet || port.ActiveMTU < 1024 || len(port.GIDs) < 2 || port.Speed == 0 {
 			t.Fatalf("%s: %+v, %v", l.Name, port, err)
 		}
-		if g := port.GIDs[1]; g.Index != 1 || g.Type != GIDRoCEv2 || g.Netdev == "" || !bytes.HasPrefix(g.GID[10:], []byte{0xff, 0xff, 10, 77}) {
+		if g := port.GIDs[1]; g.Index != 1 || g.Type != nic.GIDRoCEv2 || g.Netdev == "" || !bytes.HasPrefix(g.GID[10:], []byte{0xff, 0xff, 10, 77}) {
 			t.Errorf("%s: GID %+v", l.Name, g)
 		}
 		if diff := len(named(p.sys.gids(l.Name, 1, 64), true)) - len(port.GIDs); diff != 0 {
@@ -210,17 +46,17 @@ func TestAWriteAndASendArriveInOrder(t *testing.T) {
 	a, b := pair(t, first(t), usual())
 	for k := range byte(20) {
 		b.recv(uint64(k), 0)
-		copy(a.mr.mem[4096:], bytes.Repeat([]byte{k + 1}, 8192))
-		a.mr.mem[0] = k
-		a.send(SendWR{ID: 1, Op: OpWrite, Offset: 4096, Length: 8192, RemoteAddr: b.mr.Addr() + 8192, RKey: b.mr.RKey()},
-			SendWR{ID: 2, Op: OpSend, Length: 48, Signalled: true, Inline: true})
-		if wc := b.next(1)[0]; wc.Status != Success || wc.Opcode != OpRecv || wc.ByteLen != 48 || wc.ID != uint64(k) || wc.QPN != b.qp.QPN() {
+		copy(a.mem[4096:], bytes.Repeat([]byte{k + 1}, 8192))
+		a.mem[0] = k
+		a.send(nic.SendWR{ID: 1, Op: nic.OpWrite, Offset: 4096, Length: 8192, RemoteAddr: b.mr.Addr() + 8192, RKey: b.mr.RKey()},
+			nic.SendWR{ID: 2, Op: nic.OpSend, Length: 48, Signalled: true, Inline: true})
+		if wc := b.next(1)[0]; wc.Status != nic.Success || wc.Opcode != nic.OpRecv || wc.ByteLen != 48 || wc.ID != uint64(k) || wc.QPN != b.qp.QPN() {
 			t.Fatalf("receive: %+v", wc)
 		}
-		if b.mr.mem[0] != k || !bytes.Equal(b.mr.mem[8192:16384], a.mr.mem[4096:12288]) {
+		if b.mem[0] != k || !bytes.Equal(b.mem[8192:16384], a.mem[4096:12288]) {
 			t.Fatal("the data differ")
 		}
-		if wc := a.next(1)[0]; wc.Status != Success || wc.ID != 2 || wc.Opcode != OpSend {
+		if wc := a.next(1)[0]; wc.Status != nic.Success || wc.ID != 2 || wc.Opcode != nic.OpSend {
 			t.Fatalf("send: %+v", wc)
 		}
 	}
@@ -231,14 +67,14 @@ func TestAChainLongerThanOneCallIsPostedWhole(t *testing.T) {
 	a, b := newEnd(t, d), newEnd(t, d)
 	a.connect(b, usual())
 	b.connect(a, usual())
-	chain := make([]SendWR, 30)
+	chain := make([]nic.SendWR, 30)
 	for i := range chain {
 		b.recv(uint64(i), 0)
-		chain[i] = SendWR{ID: uint64(i), Op: OpSend, Length: 8, Signalled: true}
+		chain[i] = nic.SendWR{ID: uint64(i), Op: nic.OpSend, Length: 8, Signalled: true}
 	}
 	a.send(chain...)
 	for i, wc := range b.next(len(chain)) {
-		if wc.ID != uint64(i) || wc.Status != Success {
+		if wc.ID != uint64(i) || wc.Status != nic.Success {
 			t.Fatalf("%d: %+v", i, wc)
 		}
 	}
@@ -248,18 +84,18 @@ func TestAChainLongerThanOneCallIsPostedWhole(t *testing.T) {
 func TestAFullSendQueueTakesWhatFits(t *testing.T) {
 	d := first(t)
 	e := newEnd(t, d)
-	q, caps, err := e.pd.CreateQP(e.cq, Caps{SendWR: 100, RecvWR: 1})
+	q, caps, err := e.pd.CreateQP(e.cq, nic.Caps{SendWR: 100, RecvWR: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closes(t, q)
-	if err := errors.Join(q.ToInit(1), q.ToRTR(Peer{Port: 1, GIDIndex: 1, GID: e.p.GIDs[1].GID, Global: true, QPN: 0xfffff0, PathMTU: 1024, HopLimit: 64}),
-		q.ToRTS(Retry{Timeout: 20, Count: 7})); err != nil {
+	if err := errors.Join(q.ToInit(1), q.ToRTR(nic.Peer{Port: 1, GIDIndex: 1, GID: e.p.GIDs[1].GID, Global: true, QPN: 0xfffff0, PathMTU: 1024, HopLimit: 64}),
+		q.ToRTS(nic.Retry{Timeout: 20, Count: 7})); err != nil {
 		t.Fatal(err)
 	}
-	chain := make([]SendWR, caps.SendWR+50)
+	chain := make([]nic.SendWR, caps.SendWR+50)
 	for i := range chain {
-		chain[i] = SendWR{MR: e.mr, Op: OpSend, Length: 8}
+		chain[i] = nic.SendWR{MR: e.mr, Op: nic.OpSend, Length: 8}
 	}
 	n, err := q.PostSend(chain)
 	if !errors.Is(err, unix.ENOMEM) || n < caps.SendWR || n >= len(chain) {
@@ -269,11 +105,11 @@ func TestAFullSendQueueTakesWhatFits(t *testing.T) {
 
 func TestAWrongKeyIsARemoteAccessError(t *testing.T) {
 	a, b := pair(t, first(t), usual())
-	a.send(SendWR{ID: 5, Op: OpWrite, Length: 64, RemoteAddr: b.mr.Addr(), RKey: b.mr.RKey() + 0x100, Signalled: true})
-	if wc := a.next(1)[0]; wc.Status != RemoteAccess || wc.ID != 5 {
+	a.send(nic.SendWR{ID: 5, Op: nic.OpWrite, Length: 64, RemoteAddr: b.mr.Addr(), RKey: b.mr.RKey() + 0x100, Signalled: true})
+	if wc := a.next(1)[0]; wc.Status != nic.RemoteAccess || wc.ID != 5 {
 		t.Errorf("%+v", wc)
 	}
-	if s, err := a.qp.State(); s != Err && s != SQE || err != nil {
+	if s, err := a.qp.State(); s != nic.Err && s != nic.SQE || err != nil {
 		t.Errorf("state %d, %v", s, err)
 	}
 }
@@ -286,29 +122,29 @@ func TestEverythingPostedIsFlushed(t *testing.T) {
 	if err := a.qp.ToError(); err != nil {
 		t.Fatal(err)
 	}
-	a.send(SendWR{ID: 3, Op: OpSend, Length: 8})
-	seen := map[uint64]Status{}
+	a.send(nic.SendWR{ID: 3, Op: nic.OpSend, Length: 8})
+	seen := map[uint64]nic.Status{}
 	for _, wc := range a.next(3) {
 		seen[wc.ID] = wc.Status
 	}
-	if seen[1] != Flushed || seen[2] != Flushed || seen[3] != Flushed {
+	if seen[1] != nic.Flushed || seen[2] != nic.Flushed || seen[3] != nic.Flushed {
 		t.Errorf("%v", seen)
 	}
 }
 
 func TestNoReceiveIsRNR(t *testing.T) {
-	a, _ := pair(t, first(t), Retry{Timeout: 14, Count: 7})
-	a.send(SendWR{Op: OpSend, Length: 8, Signalled: true})
-	if wc := a.next(1)[0]; wc.Status != RNRExceeded {
+	a, _ := pair(t, first(t), nic.Retry{Timeout: 14, Count: 7})
+	a.send(nic.SendWR{Op: nic.OpSend, Length: 8, Signalled: true})
+	if wc := a.next(1)[0]; wc.Status != nic.RNRExceeded {
 		t.Errorf("%+v", wc)
 	}
 }
 
 func TestNoPeerIsRetryExceeded(t *testing.T) {
-	a, b := pair(t, first(t), Retry{Timeout: 12, Count: 1})
+	a, b := pair(t, first(t), nic.Retry{Timeout: 12, Count: 1})
 	closes(t, b.qp)
-	a.send(SendWR{Op: OpSend, Length: 8, Signalled: true})
-	if wc := a.next(1)[0]; wc.Status != RetryExceeded {
+	a.send(nic.SendWR{Op: nic.OpSend, Length: 8, Signalled: true})
+	if wc := a.next(1)[0]; wc.Status != nic.RetryExceeded {
 		t.Errorf("%+v", wc)
 	}
 }
@@ -322,7 +158,7 @@ func TestAPortThatGoesDownIsAnEvent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	card := port.GIDs[1].Netdev
-	await := func(change string, want EventType) {
+	await := func(change string, want nic.EventType) {
 		if out, err := exec.Command("ip", "link", "set", card, change).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -336,8 +172,8 @@ func TestAPortThatGoesDownIsAnEvent(t *testing.T) {
 			}
 		}
 	}
-	await("down", EventPortError)
-	await("up", EventPortActive)
+	await("down", nic.EventPortError)
+	await("up", nic.EventPortActive)
 }
 
 func TestAWaitEndsWithItsContextAndWithClose(t *testing.T) {
@@ -354,6 +190,13 @@ func TestAWaitEndsWithItsContextAndWithClose(t *testing.T) {
 	if err := e.cq.Close(); !errors.Is(err, unix.EBUSY) {
 		t.Errorf("a CQ below a QP closed: %v", err)
 	}
+	closes(t, e.qp)
+	select {
+	case err := <-ended:
+		t.Errorf("a close that was refused ended the wait: %v", err)
+	default:
+	}
+	closes(t, e.cq)
 	if err := <-ended; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("wait: %v", err)
 	}
@@ -368,24 +211,43 @@ func TestNothingIsUsedAfterItsEnd(t *testing.T) {
 	}
 	closes(t, e.qp)
 	closes(t, e.cq)
-	if _, err := e.qp.PostSend([]SendWR{{MR: e.mr, Op: OpSend}}); !errors.Is(err, os.ErrClosed) {
+	if _, err := e.qp.PostSend([]nic.SendWR{{MR: e.mr, Op: nic.OpSend}}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("post: %v", err)
 	}
-	if _, err := e.cq.Poll(make([]WC, 1)); !errors.Is(err, os.ErrClosed) {
+	if _, err := e.cq.Poll(make([]nic.WC, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("poll: %v", err)
 	}
-	if _, _, err := e.pd.CreateQP(e.cq, Caps{SendWR: 1, RecvWR: 1}); !errors.Is(err, os.ErrClosed) {
+	if _, _, err := e.pd.CreateQP(e.cq, nic.Caps{SendWR: 1, RecvWR: 1}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("create: %v", err)
 	}
 }
 
 func TestRangesOutsideOfTheSlabAreRefused(t *testing.T) {
 	e := newEnd(t, first(t))
-	for _, w := range []SendWR{{Offset: -1, Length: 2}, {Offset: slab, Length: 1}, {Length: -1}, {Length: slab + 1}, {Offset: 1, Length: slab}} {
+	for _, w := range []nic.SendWR{{Offset: -1, Length: 2}, {Offset: slab, Length: 1}, {Length: -1}, {Length: slab + 1}, {Offset: 1, Length: slab}} {
 		w.MR = e.mr
-		if n, err := e.qp.PostSend([]SendWR{w}); n != 0 || !errors.Is(err, unix.EFAULT) {
+		if n, err := e.qp.PostSend([]nic.SendWR{w}); n != 0 || !errors.Is(err, unix.EFAULT) {
 			t.Errorf("%d bytes at %d: %d, %v", w.Length, w.Offset, n, err)
 		}
+	}
+}
+
+func TestAnMRThatIsClosedOrOfAnotherIsRefused(t *testing.T) {
+	e := newEnd(t, first(t))
+	closes(t, e.mr)
+	for want, mr := range map[unix.Errno]nic.MR{unix.EFAULT: e.mr, unix.EINVAL: nil} {
+		if _, err := e.qp.PostSend([]nic.SendWR{{MR: mr, Inline: true, Length: 8}}); !errors.Is(err, want) {
+			t.Errorf("send: %v, want %v", err, want)
+		}
+		if _, err := e.qp.PostRecv([]nic.RecvWR{{MR: mr, Length: 8}}); !errors.Is(err, want) {
+			t.Errorf("receive: %v, want %v", err, want)
+		}
+	}
+	if _, _, err := e.pd.CreateQP(nil, nic.Caps{SendWR: 1, RecvWR: 1}); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("a QP on no CQ: %v", err)
+	}
+	if _, _, err := e.pd.CreateQP(e.cq, nic.Caps{SendWR: 1, RecvWR: 1, Inline: 1 << 20}); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("a QP with more inline than there is: %v", err)
 	}
 }
 

@@ -6,19 +6,14 @@ import (
 	"fmt"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // Built says that this build has no verbs.
 const Built = false
 
-// MR has no value in this build.
-type MR struct{}
-
-// Provider has no value in this build.
-type Provider struct{}
-
 // Open says that this build has no verbs.
-func Open() (*Provider, error) {
+func Open() (nic.Provider, error) {
 	return nil, fmt.Errorf("this build has no verbs: build with cgo and the headers of libibverbs (Debian: libibverbs-dev): %w",
 		transport.ErrUnavailable)
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // tree makes a sysfs and a dev of files.
@@ -75,11 +77,11 @@ func TestGIDsAreReadFromSysfs(t *testing.T) {
 	}
 	local := netip.MustParseAddr("fe80::5054:ff:fe77:0").As16()
 	mapped := netip.MustParseAddr("::ffff:10.77.0.1").As16()
-	want := []GID{{Index: 0, GID: local, Type: GIDRoCEv1, Netdev: "eth0"}, {Index: 1, GID: mapped, Type: GIDRoCEv2}}
+	want := []nic.GID{{Index: 0, GID: local, Type: nic.GIDRoCEv1, Netdev: "eth0"}, {Index: 1, GID: mapped, Type: nic.GIDRoCEv2}}
 	if diff := cmp.Diff(want, named(s.gids("r", 1, 8), true)); diff != "" {
 		t.Error(diff)
 	}
-	if g := named(s.gids("r", 1, 1), false); len(g) != 1 || g[0].Type != GIDIB {
+	if g := named(s.gids("r", 1, 1), false); len(g) != 1 || g[0].Type != nic.GIDIB {
 		t.Errorf("on InfiniBand: %+v", g)
 	}
 }
@@ -161,7 +163,7 @@ func pipe(t *testing.T) (e *events, take func() unix.Errno, put func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = e.close() })
+	t.Cleanup(e.close)
 	take = func() unix.Errno {
 		var errno unix.Errno
 		if _, err := unix.Read(fds[0], make([]byte, 1)); err != nil && !errors.As(err, &errno) {
@@ -221,9 +223,7 @@ func TestCloseEndsAWait(t *testing.T) {
 		})
 	}()
 	<-waiting
-	if err := e.close(); err != nil {
-		t.Error(err)
-	}
+	e.close()
 	if err := <-ended; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the wait that was ended: %v", err)
 	}

@@ -8,6 +8,7 @@ package ibv
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // Provider is libibverbs with the devices it lists.
@@ -27,7 +29,7 @@ type Provider struct {
 
 // Open opens the library. Without it the error is transport.ErrUnavailable and
 // says what to install.
-func Open() (*Provider, error) {
+func Open() (nic.Provider, error) {
 	lib, err := shared()
 	if err != nil {
 		return nil, err
@@ -59,23 +61,23 @@ func (p *Provider) list(f func(name string, d *C.struct_ibv_device)) error {
 
 // Devices lists every device that the library or the kernel knows, by name.
 // What can't be used says why. An error means that the list itself failed.
-func (p *Provider) Devices() ([]Listed, error) {
-	var all []Listed
-	if err := p.list(func(name string, _ *C.struct_ibv_device) { all = append(all, Listed{Name: name}) }); err != nil {
+func (p *Provider) Devices() ([]nic.Listed, error) {
+	var all []nic.Listed
+	if err := p.list(func(name string, _ *C.struct_ibv_device) { all = append(all, nic.Listed{Name: name}) }); err != nil {
 		return nil, err
 	}
 	for _, name := range p.sys.devices() {
-		if !slices.ContainsFunc(all, func(l Listed) bool { return l.Name == name }) {
-			all = append(all, Listed{name, fmt.Errorf("%s: %s: %w", name, p.sys.whyUnlisted(name), transport.ErrUnavailable)})
+		if !slices.ContainsFunc(all, func(l nic.Listed) bool { return l.Name == name }) {
+			all = append(all, nic.Listed{Name: name, Err: fmt.Errorf("%s: %s: %w", name, p.sys.whyUnlisted(name), transport.ErrUnavailable)})
 		}
 	}
-	slices.SortFunc(all, func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b nic.Listed) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
 // Open opens a device by name (ibv_open_device(3)). One that can't be used is
 // transport.ErrUnavailable, with the reason and the names of those there are.
-func (p *Provider) Open(name string) (*Device, error) {
+func (p *Provider) Open(name string) (nic.Device, error) {
 	d := &Device{p: p, name: name}
 	found, names := false, []string(nil)
 	var openErr error
@@ -96,8 +98,9 @@ func (p *Provider) Open(name string) (*Device, error) {
 	case openErr != nil:
 		return nil, fmt.Errorf("%w: %w", openErr, transport.ErrUnavailable)
 	}
+	d.iwarp = d.ctx.device.transport_type == C.IBV_TRANSPORT_IWARP
 	if d.async, err = newEvents(int(d.ctx.async_fd), name+" events"); err != nil {
-		return nil, closing(err, d.closeContext)
+		return nil, errors.Join(err, d.h.end(d.closeContext))
 	}
 	return d, nil
 }

@@ -11,6 +11,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // QP is a reliable connected queue pair (ibv_create_qp(3)); one CQ takes the
@@ -19,13 +21,18 @@ type QP struct {
 	d     *Device
 	h     *handle
 	qp    *C.struct_ibv_qp
+	qpn   uint32              // the library's copy goes with the QP
 	sends []C.struct_lib_send // scratch of PostSend, in h's hands
 	recvs []C.struct_lib_recv
 }
 
 // CreateQP makes a QP in state RESET and says what was granted, at least what
 // was asked for.
-func (p *PD) CreateQP(cq *CQ, caps Caps) (*QP, Caps, error) {
+func (p *PD) CreateQP(on nic.CQ, caps nic.Caps) (nic.QP, nic.Caps, error) {
+	cq, ok := on.(*CQ)
+	if !ok || cq.d != p.d || caps.SendWR < 0 || caps.RecvWR < 0 || caps.Inline < 0 {
+		return nil, nic.Caps{}, fmt.Errorf("create QP of %s: of another device's CQ, or %+v: %w", p.d.name, caps, unix.EINVAL)
+	}
 	want := C.struct_ibv_qp_cap{
 		max_send_wr: C.uint32_t(caps.SendWR), max_recv_wr: C.uint32_t(caps.RecvWR),
 		max_send_sge: 1, max_recv_sge: 1, max_inline_data: C.uint32_t(caps.Inline),
@@ -36,13 +43,14 @@ func (p *PD) CreateQP(cq *CQ, caps Caps) (*QP, Caps, error) {
 		return unix.Errno(C.lib_create_qp(p.d.p.lib, p.pd, cq.cq, &want, &q.qp))
 	}, p.h, cq.h)
 	if err != nil {
-		return nil, Caps{}, err
+		return nil, nic.Caps{}, err
 	}
-	return q, Caps{SendWR: int(want.max_send_wr), RecvWR: int(want.max_recv_wr), Inline: int(want.max_inline_data)}, nil
+	q.qpn = uint32(q.qp.qp_num)
+	return q, nic.Caps{SendWR: int(want.max_send_wr), RecvWR: int(want.max_recv_wr), Inline: int(want.max_inline_data)}, nil
 }
 
 // QPN is the queue pair's number.
-func (q *QP) QPN() uint32 { return uint32(q.qp.qp_num) }
+func (q *QP) QPN() uint32 { return q.qpn }
 
 func (q *QP) modify(to string, a *C.struct_ibv_qp_attr, mask C.int) error {
 	return q.h.use(fmt.Sprintf("QP %d to %s", q.QPN(), to), func() unix.Errno {
@@ -64,10 +72,10 @@ func (q *QP) ToError() error {
 }
 
 // State asks the device (ibv_query_qp(3)).
-func (q *QP) State() (State, error) {
+func (q *QP) State() (nic.State, error) {
 	var a C.struct_ibv_qp_attr
 	err := q.h.use("query QP", func() unix.Errno { return unix.Errno(C.lib_query_qp(q.d.p.lib, q.qp, &a, C.IBV_QP_STATE)) })
-	return State(a.qp_state), err
+	return nic.State(a.qp_state), err
 }
 
 // Close destroys the QP. Completions that were not polled are lost.
