@@ -167,4 +167,3 @@ type WC struct {
 	VendorErr uint32
 	QPN       uint32
 }
-
