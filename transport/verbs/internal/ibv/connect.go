@@ -135,7 +135,7 @@ func place(mr nic.MR, offset, length int) (addr C.uint64_t, lkey C.uint32_t, err
 // address is where a range of a registered slab lies; false outside of it, or
 // if a device could not take its length.
 func (m *MR) address(offset, length int) (C.uint64_t, bool) {
-	if offset < 0 || length < 0 || length > 1<<31-1 || offset > len(m.mem) || length > len(m.mem)-offset {
+	if offset < 0 || length < 0 || length > 1<<31-1 || length > len(m.mem)-offset {
 		return 0, false
 	}
 	return C.uint64_t(uintptr(unsafe.Pointer(&m.mem[0]))) + C.uint64_t(offset), true

@@ -158,7 +158,11 @@ func pipe(t *testing.T) (e *events, take func() unix.Errno, put func()) {
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = errors.Join(unix.Close(fds[0]), unix.Close(fds[1])) })
+	t.Cleanup(func() {
+		if err := errors.Join(unix.Close(fds[0]), unix.Close(fds[1])); err != nil {
+			t.Errorf("the library's own descriptor: %v", err)
+		}
+	})
 	e, err := newEvents(fds[0], "pipe")
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +213,32 @@ func TestAWaitEndsWithItsOwnContext(t *testing.T) {
 		if err := e.wait(t.Context(), take); err != nil {
 			t.Fatalf("after one that was cancelled: %v", err)
 		}
+	}
+}
+
+// Its deadline may come when the wait has its event already, and is late then.
+func TestACancelThatComesTooLateHurtsNobody(t *testing.T) {
+	e, take, put := pipe(t)
+	for i := range 500 {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := e.wait(ctx, func() unix.Errno {
+			cancel()
+			return 0
+		})
+		if err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+		var feeder sync.WaitGroup
+		var once sync.Once
+		err = e.wait(t.Context(), func() unix.Errno {
+			errno := take()
+			once.Do(func() { feeder.Go(put) })
+			return errno
+		})
+		if err != nil {
+			t.Fatalf("%d: the wait after it: %v", i, err)
+		}
+		feeder.Wait()
 	}
 }
 
