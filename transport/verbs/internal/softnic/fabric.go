@@ -1,0 +1,269 @@
+package softnic
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
+)
+
+// Fabric joins hosts. Its zero value is ready.
+type Fabric struct {
+	mu    sync.Mutex
+	hosts []*Host
+	qps   map[uint32]*qp
+	mrs   map[uint32]*mr // by key
+	last  uint32         // number or key given out last
+	turn  chan struct{}  // closed when a QP changed its state
+	open  map[string]int // what is open, by kind
+	rnr   int
+}
+
+// Leaks lists what is open now, "QP (2)"; for tests.
+func (f *Fabric) Leaks() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(f.open)) {
+		if n := f.open[kind]; n != 0 {
+			all = append(all, fmt.Sprintf("%s (%d)", kind, n))
+		}
+	}
+	return all
+}
+
+// RNRs is how often a SEND found no receive posted. With honest peers it stays 0.
+func (f *Fabric) RNRs() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rnr
+}
+
+func (f *Fabric) count(kind string, by int) {
+	if f.open == nil {
+		f.open, f.qps, f.mrs, f.turn = map[string]int{}, map[uint32]*qp{}, map[uint32]*mr{}, make(chan struct{})
+	}
+	f.open[kind] += by
+}
+
+// number gives out numbers and keys that nobody has.
+func (f *Fabric) number() uint32 {
+	f.last = (f.last + 0x11) & 0xffffff
+	return f.last
+}
+
+// changed wakes the QPs that wait for another.
+func (f *Fabric) changed() {
+	close(f.turn)
+	f.turn = make(chan struct{})
+}
+
+// Spec describes a device.
+type Spec struct {
+	Name      string
+	IWARP     bool
+	IB        bool // link layer; else Ethernet
+	MaxInline int  // bytes
+	MaxSGE    int
+	MaxQPWR   int
+	MaxCQE    int
+	MTU       int // active, bytes
+	LID       uint16
+	Ports     int
+	GIDs      []nic.GID // of every port
+	Alone     bool      // can't be joined with another device of its host
+	Broken    error     // listed, but can't be opened
+}
+
+// RXE is a device like those of the kernel's rdma_rxe on a card with an IPv4
+// address: limits as measured on Linux 6.1.
+func RXE(name string, addr [4]byte) Spec {
+	link := [16]byte{0: 0xfe, 1: 0x80, 11: 0xff, 12: 0xfe, 13: addr[1], 14: addr[2], 15: addr[3]}
+	mapped := [16]byte{10: 0xff, 11: 0xff, 12: addr[0], 13: addr[1], 14: addr[2], 15: addr[3]}
+	return Spec{
+		Name: name, MaxInline: 512, MaxSGE: 32, MaxQPWR: 1 << 20, MaxCQE: 32767, MTU: 1024, Ports: 1, Alone: true,
+		GIDs: []nic.GID{
+			{Index: 0, GID: link, Type: nic.GIDRoCEv2, Netdev: "net-" + name},
+			{Index: 1, GID: mapped, Type: nic.GIDRoCEv2, Netdev: "net-" + name},
+		},
+	}
+}
+
+// SIW is a device like those of the kernel's siw: iWARP, limits as measured on
+// Linux 6.1.
+func SIW(name string, addr [4]byte) Spec {
+	return Spec{
+		Name: name, IWARP: true, MaxInline: 80, MaxSGE: 6, MaxQPWR: 32768, MaxCQE: 65536, MTU: 1024, Ports: 1,
+		GIDs: []nic.GID{{Index: 0, GID: [16]byte{0: 2, 3: addr[1], 4: addr[2], 5: addr[3]}, Type: nic.GIDIB, Netdev: "net-" + name}},
+	}
+}
+
+// Host is a machine: a nic.Provider.
+type Host struct {
+	f       *Fabric
+	devices []*hardware
+}
+
+var _ nic.Provider = (*Host)(nil)
+
+// hardware is a device that may be opened many times.
+type hardware struct {
+	host *Host
+	Spec
+	down  bool
+	opens map[*device]bool
+}
+
+// Host adds a machine.
+func (f *Fabric) Host(devices ...Spec) *Host {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count("device", 0)
+	h := &Host{f: f}
+	for _, s := range devices {
+		h.devices = append(h.devices, &hardware{host: h, Spec: s, opens: map[*device]bool{}})
+	}
+	f.hosts = append(f.hosts, h)
+	return h
+}
+
+// Devices implements nic.Provider.
+func (h *Host) Devices() ([]nic.Listed, error) {
+	var all []nic.Listed
+	for _, d := range h.devices {
+		all = append(all, nic.Listed{Name: d.Name, Err: d.Broken})
+	}
+	return all, nil
+}
+
+func (h *Host) find(name string) *hardware {
+	i := slices.IndexFunc(h.devices, func(d *hardware) bool { return d.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return h.devices[i]
+}
+
+// Open implements nic.Provider.
+func (h *Host) Open(name string) (nic.Device, error) {
+	hw := h.find(name)
+	switch {
+	case hw == nil:
+		return nil, fmt.Errorf("open %s: no such device: %w", name, transport.ErrUnavailable)
+	case hw.Broken != nil:
+		return nil, fmt.Errorf("open %s: %w", name, hw.Broken)
+	}
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	d := &device{f: h.f, hw: hw, events: make(chan nic.Event, 256), object: object{f: h.f, kind: "device"}, gone: make(chan struct{})}
+	hw.opens[d] = true
+	h.f.count("device", 1)
+	return d, nil
+}
+
+// SetPort plugs or unplugs all ports of a device.
+func (h *Host) SetPort(name string, up bool) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	hw := h.find(name)
+	hw.down = !up
+	e := nic.Event{Type: nic.EventPortError, Port: 1}
+	if up {
+		e.Type = nic.EventPortActive
+	}
+	hw.tell(e)
+	h.f.changed()
+}
+
+// Event has a device say something.
+func (h *Host) Event(name string, e nic.Event) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	h.find(name).tell(e)
+}
+
+// Break puts a QP into ERR as a fault of the device does, with an event.
+func (h *Host) Break(qpn uint32) error {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	q := h.f.qps[qpn]
+	if q == nil || q.dev.hw.host != h {
+		return fmt.Errorf("no QP %d: %w", qpn, unix.ENOENT)
+	}
+	q.fault(nic.EventQPFatal)
+	return nil
+}
+
+func (hw *hardware) tell(e nic.Event) {
+	for d := range hw.opens {
+		d.tell(e)
+	}
+}
+
+// object is what can be closed while nothing stands on it.
+type object struct {
+	f       *Fabric
+	kind    string
+	parents []*object
+	users   int
+	closed  bool
+}
+
+// grow counts o in; f.mu is held.
+func (o *object) grow(parents ...*object) error {
+	for _, p := range parents {
+		if p.closed {
+			return fmt.Errorf("create %s: the %s is closed: %w", o.kind, p.kind, os.ErrClosed)
+		}
+	}
+	for _, p := range parents {
+		p.users++
+	}
+	o.parents = parents
+	o.f.count(o.kind, 1)
+	return nil
+}
+
+// use is nil while o can be used; f.mu is held.
+func (o *object) use(op string) error {
+	if o.closed {
+		return fmt.Errorf("%s: the %s is closed: %w", op, o.kind, os.ErrClosed)
+	}
+	return nil
+}
+
+// end counts o out, once; f.mu is held.
+func (o *object) end() (first bool, err error) {
+	switch {
+	case o.closed:
+		return false, nil
+	case o.users > 0:
+		return false, fmt.Errorf("close %s: %d objects stand on it: %w", o.kind, o.users, unix.EBUSY)
+	}
+	o.closed = true
+	for _, p := range o.parents {
+		p.users--
+	}
+	o.f.count(o.kind, -1)
+	return true, nil
+}
+
+// within waits for ch until ctx ends or gone is closed.
+func within[T any](ctx context.Context, ch chan T, gone chan struct{}) (T, error) {
+	var none T
+	select {
+	case v := <-ch:
+		return v, nil
+	case <-gone:
+		return none, os.ErrClosed
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	}
+}
