@@ -105,11 +105,19 @@ func (s *sender) greet(ctx context.Context) error {
 		return err
 	}
 	s.transport, s.lanes, s.local = tr, lanes, mine.rails[tr.Name()]
+	if z, ok := tr.(transport.ZeroCopier); ok && z.ZeroCopy() {
+		if d, ok := s.cfg.Source.(directSource); ok {
+			d.PreferDirect()
+		}
+	}
 	if err := s.agree(peer.Limits); err != nil {
 		return err
 	}
 	return s.openTarget(ctx)
 }
+
+// directSource is a Source that can read files without the page cache.
+type directSource interface{ PreferDirect() }
 
 // agree fixes the numbers of the session: the smaller of what both sides allow.
 func (s *sender) agree(l wire.Limits) error {

@@ -86,7 +86,7 @@ func (s *Source) Open(e *Entry) (SourceFile, error) {
 		closeQuietly(fd)
 		return nil, err
 	}
-	return &sourceFile{fd: fd, e: e}, nil
+	return &sourceFile{fd: fd, e: e, direct: directReader{fd: fd, mode: s.direct()}}, nil
 }
 
 // Restat is e as the file is now. No longer a regular file: Is ErrChanged.
@@ -119,15 +119,20 @@ func (s *Source) Restat(e *Entry) (*Entry, error) {
 
 // sourceFile is a SourceFile.
 type sourceFile struct {
-	fd int
-	e  *Entry
+	fd     int
+	e      *Entry
+	direct directReader
 }
 
 func (f *sourceFile) ReadAt(p []byte, off int64) error {
 	if off < 0 || off > f.e.Size || int64(len(p)) > f.e.Size-off {
 		return fmt.Errorf("read: %d bytes at %d of a file of %d: %w", len(p), off, f.e.Size, unix.EINVAL)
 	}
-	return readError(preadFull(f.fd, p, off))
+	n, err := f.direct.readAt(p, off)
+	if err == errIndirect {
+		err = preadFull(f.fd, p[n:], off+int64(n))
+	}
+	return readError(err)
 }
 
 func (f *sourceFile) NextData(off int64) (start, end int64, err error) {
@@ -157,4 +162,7 @@ func (f *sourceFile) NextData(off int64) (start, end int64, err error) {
 
 func (f *sourceFile) Verify() error { return verify(f.fd, f.e) }
 
-func (f *sourceFile) Close() error { return closeFD(f.fd) }
+func (f *sourceFile) Close() error {
+	f.direct.close()
+	return closeFD(f.fd)
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
@@ -20,6 +21,8 @@ type Source struct {
 	tops  []top
 	links *linkTable
 	ids   *idNames
+
+	preferDirect atomic.Bool
 
 	// Of Next:
 	left   []top   // arguments not walked yet

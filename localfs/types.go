@@ -65,7 +65,8 @@ type Entry struct {
 // SourceFile is an open file of a source. Its methods may be called by several
 // goroutines at once.
 type SourceFile interface {
-	// ReadAt fills p from offset off. A file that ends early Is ErrChanged.
+	// ReadAt fills p from offset off. A file that ends early Is ErrChanged. What
+	// lies between p's length and its capacity may be written over.
 	ReadAt(p []byte, off int64) error
 	// NextData finds the next range with data that begins at or after off and
 	// before the file's size: lseek(2) SEEK_DATA, SEEK_HOLE. No more data:
@@ -97,9 +98,10 @@ type FileID struct {
 
 // SourceOptions say how a source is walked.
 type SourceOptions struct {
-	Follow bool // symlinks are what they point to (-L)
-	Owners bool // fill UID, GID, User, GroupName of every entry's Meta
-	Xattrs bool // fill Meta.Xattrs
+	Follow bool   // symlinks are what they point to (-L)
+	Owners bool   // fill UID, GID, User, GroupName of every entry's Meta
+	Xattrs bool   // fill Meta.Xattrs
+	Direct Direct // how large files are read
 
 	// Problem is told of everything that is left out, and why, with the path
 	// as a person would type it. It is called by OpenSource and Next only.

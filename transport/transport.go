@@ -67,6 +67,14 @@ type Transport interface {
 	Open(ctx context.Context, req OpenRequest) (Endpoint, error)
 }
 
+// ZeroCopier is a Transport whose device reads and writes slots by itself: what a
+// file is read into a slot for, no CPU touches on its way. It is worth reading
+// files without the page cache then.
+type ZeroCopier interface {
+	Transport
+	ZeroCopy() bool
+}
+
 // OpenRequest describes the stream to open. Both ends use equal Session, Key,
 // Stream, Epoch, Slots and SlotSize, and opposite Role and Initiator.
 type OpenRequest struct {

@@ -40,6 +40,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("keygen makes a key, -s makes its own by itself")
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
 		return usagef("an empty name is no file of keys")
+	case !slices.Contains([]string{"auto", "always", "never"}, o.direct):
+		return usagef("--direct %s: it takes auto, always, never", quote(o.direct))
 	case o.dir == "":
 		return usagef("-o: an empty name is no directory")
 	case slices.Contains(o.rails, ""):

@@ -24,6 +24,7 @@ type options struct {
 	streams   int // 0: the engine chooses
 	rails     []string
 	showRails bool
+	direct    string
 	exact     bool
 	follow    bool
 	ipv4      bool
@@ -104,6 +105,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
+	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto: what isn't in it, if they leave by RDMA")
 	f.BoolVar(&o.unchecked, "no-checksum", false, "leave it to the transport to find damaged bytes")
 	return f
 }
@@ -156,6 +158,11 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 		}
 	}
 	return g, nil
+}
+
+// directs are the ways to read large files.
+func directs() map[string]localfs.Direct {
+	return map[string]localfs.Direct{"auto": localfs.DirectAuto, "always": localfs.DirectAlways, "never": localfs.DirectNever}
 }
 
 // network is what to dial or listen on.

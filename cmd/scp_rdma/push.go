@@ -22,7 +22,7 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	defer context.AfterFunc(ctx, con.stopping)()
 	walking := false
 	src, err := localfs.OpenSource(j.sources, localfs.SourceOptions{
-		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Logger: log.Named("source"),
+		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Direct: directs()[o.direct], Logger: log.Named("source"),
 		Problem: func(path string, err error) {
 			if !walking {
 				con.missing(path, err)

@@ -36,6 +36,7 @@ func TestMistakesAreTold(t *testing.T) {
 		code int
 		says string
 	}{
+		{[]string{"--direct", "perhaps", file, "host:"}, 2, "it takes auto, always, never"},
 		{nil, 2, "nothing to do"},
 		{[]string{"-p", file, "host:"}, 2, "-p is the port; modes and times are always kept"},
 		{[]string{"-rp", file, "host:"}, 2, "-p is the port; modes and times are always kept"},
