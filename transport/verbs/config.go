@@ -1,0 +1,55 @@
+package verbs
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
+)
+
+// Provider is where devices come from: libibverbs, or soft ones in tests.
+type Provider = nic.Provider
+
+// Config says which devices to use and how.
+type Config struct {
+	Devices Provider
+	Rails   []string // "device", "device:port" or "device:port:GID index"; empty: every one that can be used
+	Port    int      // of rails that don't say; 0: any
+	GID     *int     // index, of rails that don't say; nil: the best
+
+	Timeout   time.Duration // for the peer's Hello; 0: 30 s
+	Heartbeat time.Duration // between two looks whether an idle peer is there; 0: 1 s
+	StrictRNR bool          // a SEND that finds no receive ends its stream: for tests, where it is a mistake of ours
+	Logger    hclog.Logger  // nil: silent
+}
+
+// Transport is RDMA verbs as a transport.Transport.
+type Transport struct {
+	cfg Config
+
+	mu      sync.Mutex
+	domains map[domainKey]*domain
+}
+
+// New makes the transport. Nothing is opened before Probe or Open, and nothing
+// is left open when the last stream is closed.
+func New(cfg Config) *Transport {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = hclog.NewNullLogger()
+	}
+	return &Transport{cfg: cfg, domains: map[domainKey]*domain{}}
+}
+
+// Name implements transport.Transport.
+func (t *Transport) Name() string { return "verbs" }
+
+var _ transport.Transport = (*Transport)(nil)

@@ -1,0 +1,56 @@
+package verbs
+
+import (
+	"fmt"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
+)
+
+// Cures, for people: what a completion or an event most often means.
+const (
+	cureGone = "its process or host is gone, or the way to it: look at cable, switch (PFC, MTU) and the peer's log"
+	cureLie  = "the peer, or a version of it that doesn't fit, breaks the rules: update both ends; if it stays, report it"
+	cureOurs = "a mistake of this program or of the driver: update rdma-core, and report it"
+	cureLost = "the kernel's log has the reason (dmesg)"
+)
+
+// completionError says what a completion without success means.
+func completionError(wc nic.WC) error {
+	cure, base := cureOurs, error(nil)
+	switch wc.Status {
+	case nic.RetryExceeded, nic.RNRExceeded, nic.RemoteOp:
+		cure, base = cureGone, transport.ErrPeerGone
+	case nic.RemoteAccess, nic.RemoteInvalid, nic.LocalLength:
+		cure, base = cureLie, transport.ErrProtocol
+	case nic.Flushed, nic.Fatal, nic.General:
+		cure, base = cureLost, transport.ErrPeerGone
+	case nic.Success, nic.LocalQPOp, nic.LocalProtection:
+	}
+	err := fmt.Errorf("QP %d: %v (vendor error %#x): %s", wc.QPN, wc.Status, wc.VendorErr, cure)
+	if base == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, base)
+}
+
+// eventError says what an asynchronous event means to a stream; nil if nothing.
+func eventError(e nic.Event, qpn uint32, port int) error {
+	mine := false
+	cure := cureLost
+	switch e.Type {
+	case nic.EventPortError:
+		mine, cure = e.Port == port, "plug the cable in, or bring the link up (ip link set DEVICE up)"
+	case nic.EventDeviceFatal, nic.EventCQError:
+		mine = true
+	case nic.EventQPFatal:
+		mine = e.QPN == qpn
+	case nic.EventQPRequest, nic.EventQPAccess:
+		mine, cure = e.QPN == qpn, cureLie
+	case nic.EventPortActive, nic.EventLIDChange, nic.EventPKeyChange, nic.EventGIDChange:
+	}
+	if !mine {
+		return nil
+	}
+	return fmt.Errorf("QP %d, port %d: %v: %s: %w", qpn, port, e.Type, cure, transport.ErrPeerGone)
+}

@@ -1,0 +1,306 @@
+package verbs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
+	"scp_rdma/wire"
+)
+
+// How a QP takes lost packets and which way it goes: values of ibv_modify_qp(3).
+const (
+	ackTimeout = 14 // 4.096 us * 2^14 = 67 ms, as perftest, NCCL and Mooncake have it
+	retryCount = 7  // the most there is: at least half a second until a peer counts as gone
+	rnrForever = 7
+	minRNR     = 12 // 0.64 ms, as in perftest
+	hopLimit   = 64 // as IP's: a routed RoCE v2 network is crossed
+	readDepth  = 1  // RDMA READ is not used; 0 is refused by some devices
+)
+
+// endpoint is a stream before its peer is known.
+type endpoint struct {
+	l      *link
+	stream transport.Stream
+	offer  wire.VerbsOffer
+	rail   wire.VerbsRail
+
+	mu   sync.Mutex
+	done bool // connected or closed
+}
+
+// Open implements transport.Transport.
+func (t *Transport) Open(_ context.Context, req transport.OpenRequest) (transport.Endpoint, error) {
+	if err := req.Validate(); err != nil {
+		return nil, err
+	}
+	rail, err := wire.ParseVerbsRail(req.Pair.Local.Info)
+	if err != nil {
+		return nil, fmt.Errorf("open: rail %q: %w", req.Pair.Local.Name, err)
+	}
+	e := &endpoint{l: newLink(req), rail: rail}
+	e.stream = e.l.direct()
+	if err := e.open(t); err != nil {
+		return nil, fmt.Errorf("open: rail %s: %w", req.Pair.Local.Name, errors.Join(err, e.l.abandon()))
+	}
+	return e, nil
+}
+
+// newLink is a link that stands on nothing yet.
+func newLink(req transport.OpenRequest) *link {
+	l := &link{
+		req: req, state: opened, held: map[uint32]bool{},
+		wake: make(chan struct{}, 1), proved: make(chan struct{}), failed: make(chan struct{}),
+		closed: make(chan struct{}), done: make(chan struct{}), empty: make(chan struct{}),
+	}
+	l.sqDepth, l.rqDepth = depths(req.Slots)
+	l.every = max(1, min(req.Slots, l.sqDepth)/4)
+	return l
+}
+
+// direct makes the stream of the link's direction.
+func (l *link) direct() transport.Stream {
+	if l.req.Role == transport.Sender {
+		s := &sendStream{link: l, ledger: transport.NewSendLedger(l.req.Slots, l.req.Epoch)}
+		l.role = s
+		return s
+	}
+	r := &recvStream{link: l, ledger: transport.NewRecvLedger(l.req.Slots, l.req.Epoch)}
+	l.role = r
+	return r
+}
+
+// abandon frees what an Open that failed has made.
+func (l *link) abandon() error {
+	if l.qp == nil {
+		return l.free()
+	}
+	return l.teardown()
+}
+
+// open makes all that can be had before the peer is known.
+func (e *endpoint) open(t *Transport) error {
+	l := e.l
+	device, _, _ := strings.Cut(l.req.Pair.Local.Name, ":")
+	d, err := t.domain(domainKey{l.req.Session, device})
+	if err != nil {
+		return err
+	}
+	l.d = d
+	if l.port, err = d.dev.Port(int(e.rail.Port)); err != nil {
+		return err
+	}
+	if l.port.State != nic.PortActive {
+		return fmt.Errorf("port %d is down: %w", l.port.Number, transport.ErrUnavailable)
+	}
+	if err := l.memory(); err != nil {
+		return err
+	}
+	if err := l.queue(); err != nil {
+		return err
+	}
+	return e.describe()
+}
+
+// memory makes slab and ring, and registers them. Only a receiver's slots are for
+// the peer to write to.
+func (l *link) memory() error {
+	n := l.req.Slots * (transport.HeadRoom + l.req.SlotSize)
+	var err error
+	if l.slab, err = newSlab(n); err != nil {
+		return err
+	}
+	l.slots = transport.MakeSlots(l.slab.mem, l.req.Slots, l.req.SlotSize)
+	if l.mr, err = l.d.pd.RegMR(l.slab.mem, l.req.Role == transport.Receiver); err != nil {
+		return fmt.Errorf("%d slots of %d bytes: %w", l.req.Slots, l.req.SlotSize, err)
+	}
+	if l.ring, err = newSlab((l.sqDepth + l.rqDepth) * message); err != nil {
+		return err
+	}
+	l.rmr, err = l.d.pd.RegMR(l.ring.mem, false)
+	return err
+}
+
+// queue makes the QP, brings it to INIT and posts its receives.
+func (l *link) queue() error {
+	if limit := l.d.attr.MaxQPWR; l.sqDepth > limit {
+		return fmt.Errorf("%d slots need a queue of %d requests, the device has %d: use fewer: %w",
+			l.req.Slots, l.sqDepth, limit, transport.ErrUnavailable)
+	}
+	p, err := l.d.poller(l.sqDepth + l.rqDepth)
+	if err != nil {
+		return err
+	}
+	l.p = p
+	// Messages are inline where the device takes so much (siw 80 bytes, rxe 512).
+	caps := nic.Caps{SendWR: l.sqDepth, RecvWR: l.rqDepth, Inline: message}
+	if l.qp, caps, err = l.d.pd.CreateQP(p.cq, caps); errors.Is(err, unix.EINVAL) {
+		l.qp, caps, err = l.d.pd.CreateQP(p.cq, nic.Caps{SendWR: l.sqDepth, RecvWR: l.rqDepth})
+	}
+	if err != nil {
+		l.qp = nil // an interface may hold a nil of some type
+		return err
+	}
+	l.inline = caps.Inline >= message
+	l.qpn = l.qp.QPN()
+	p.add(l)
+	if err := l.qp.ToInit(l.port.Number); err != nil {
+		return err
+	}
+	list := make([]nic.RecvWR, l.rqDepth)
+	for i := range list {
+		list[i] = nic.RecvWR{ID: l.id(workRecv, i), MR: l.rmr, Offset: i * message, Length: message}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.repost(list...)
+}
+
+// describe makes the offer.
+func (e *endpoint) describe() error {
+	l := e.l
+	e.offer = wire.VerbsOffer{Link: e.rail.Link, MTU: uint16(l.port.ActiveMTU), LID: l.port.LID, QPN: l.qpn}
+	var psn [3]byte
+	rand.Read(psn[:]) // crypto/rand never fails (Go 1.24)
+	rand.Read(e.offer.Nonce[:])
+	e.offer.PSN = uint32(psn[0])<<16 | uint32(psn[1])<<8 | uint32(psn[2])
+	if l.req.Role == transport.Receiver {
+		e.offer.Addr, e.offer.RKey = l.mr.Addr(), l.mr.RKey()
+	}
+	if l.req.Initiator {
+		c, err := parseChoice(l.req.Pair.Info)
+		if err != nil {
+			return err
+		}
+		e.offer.GIDType, e.offer.GID, e.offer.Peer = c.kind, c.mine, c.peer
+	}
+	l.mine = e.offer.Append(nil)
+	return nil
+}
+
+// Offer implements transport.Endpoint.
+func (e *endpoint) Offer() []byte { return e.l.mine }
+
+// Close implements transport.Endpoint.
+func (e *endpoint) Close() error {
+	if !e.finish() {
+		return nil
+	}
+	return e.l.close(false, wire.CDC{})
+}
+
+// finish says whether the endpoint was neither connected nor closed before.
+func (e *endpoint) finish() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	first := !e.done
+	e.done = true
+	return first
+}
+
+// Connect implements transport.Endpoint. A responder needs the initiator's offer.
+func (e *endpoint) Connect(ctx context.Context, peer []byte) (transport.Stream, error) {
+	err := e.connect(ctx, peer)
+	if err == nil && !e.finish() {
+		err = transport.ErrClosed
+	}
+	if err != nil {
+		return nil, e.l.wrap("connect", errors.Join(err, e.Close()))
+	}
+	return e.stream, nil
+}
+
+func (e *endpoint) connect(ctx context.Context, peer []byte) error {
+	if err := e.join(ctx, peer); err != nil {
+		return err
+	}
+	timer := time.NewTimer(e.l.d.t.cfg.Timeout)
+	defer timer.Stop()
+	select {
+	case <-e.l.proved:
+		return nil
+	case <-e.l.closed:
+		return transport.ErrClosed
+	case <-e.l.failed:
+		e.l.mu.Lock()
+		defer e.l.mu.Unlock()
+		return e.l.err
+	case <-timer.C:
+		return fmt.Errorf("no Hello within %v: %w", e.l.d.t.cfg.Timeout, transport.ErrPeerGone)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// join brings the QP to RTS towards the peer; the initiator speaks.
+func (e *endpoint) join(ctx context.Context, peer []byte) error {
+	l := e.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	o, err := wire.ParseVerbsOffer(peer)
+	if err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
+	}
+	way, err := e.way(o)
+	if err != nil {
+		return err
+	}
+	if l.state != opened {
+		return fmt.Errorf("connected before: %w", transport.ErrProtocol)
+	}
+	l.far, l.theirs = o, peer
+	if err := l.qp.ToRTR(way); err != nil {
+		return fmt.Errorf("%w: the device finds no way to the peer's address: name another rail or GID index with -d: %w", err, transport.ErrUnavailable)
+	}
+	retry := nic.Retry{PSN: e.offer.PSN, Timeout: ackTimeout, Count: retryCount, RNRCount: rnrForever, Reads: readDepth}
+	if l.d.t.cfg.StrictRNR {
+		retry.RNRCount = 0
+	}
+	if err := l.qp.ToRTS(retry); err != nil {
+		return err
+	}
+	l.move(connects)
+	if !l.req.Initiator {
+		return nil
+	}
+	mine := l.own()
+	return l.say(mine.Append(nil), true, 0, 0)
+}
+
+// way is the path to the peer. A responder goes from the address that the
+// initiator has chosen, which must be one of the rail's.
+func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
+	kind, mine, peer := e.offer.GIDType, e.offer.GID, e.offer.Peer
+	if !e.l.req.Initiator {
+		kind, mine, peer = o.GIDType, o.Peer, o.GID
+		if !hasGID(e.rail, kind, mine) {
+			return nic.Peer{}, fmt.Errorf("GID %x of type %d is none of the rail's: %w", mine, kind, transport.ErrProtocol)
+		}
+	}
+	if o.Link != e.rail.Link {
+		return nic.Peer{}, fmt.Errorf("link layer %d of the peer, %d here: %w", o.Link, e.rail.Link, transport.ErrProtocol)
+	}
+	row, ok := rowOf(e.l.port, kind, mine)
+	if !ok {
+		return nic.Peer{}, fmt.Errorf("GID %x has left port %d: %w", mine, e.l.port.Number, transport.ErrUnavailable)
+	}
+	return nic.Peer{
+		Port: e.l.port.Number, GIDIndex: row, GID: peer, LID: o.LID, QPN: o.QPN, PSN: o.PSN,
+		Global:  e.rail.Link == wire.VerbsEthernet || [8]byte(mine[:8]) != [8]byte(peer[:8]),
+		PathMTU: min(e.l.port.ActiveMTU, int(o.MTU)), HopLimit: hopLimit, MinRNR: minRNR, ReadDepth: readDepth,
+	}, nil
+}

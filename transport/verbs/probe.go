@@ -1,0 +1,270 @@
+package verbs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
+	"scp_rdma/wire"
+)
+
+// Candidate is a port that might be a rail, or a device that couldn't be opened.
+// Err is nil if it can be used, else the reason and the cure.
+type Candidate struct {
+	Rail   transport.Rail
+	Device nic.DeviceAttr // with the name only, if it couldn't be opened
+	Port   nic.Port
+	GIDs   []nic.GID // those that may be used, best first: the first is the usual choice
+	Err    error
+}
+
+// Candidates tries every device for real. One that is bad spoils no other.
+func (t *Transport) Candidates(ctx context.Context) ([]Candidate, error) {
+	if t.cfg.Devices == nil {
+		return nil, fmt.Errorf("no devices: %w", transport.ErrUnavailable)
+	}
+	devices, err := t.cfg.Devices.Devices()
+	if err != nil {
+		return nil, err
+	}
+	var all []Candidate
+	for _, d := range devices {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		all = append(all, t.device(d)...)
+	}
+	return all, nil
+}
+
+// device makes candidates of a device's ports.
+func (t *Transport) device(d nic.Listed) []Candidate {
+	bad := func(a nic.DeviceAttr, err error) []Candidate {
+		return []Candidate{{Rail: transport.Rail{Name: d.Name}, Device: a, Err: err}}
+	}
+	attr := nic.DeviceAttr{Name: d.Name}
+	if d.Err != nil {
+		return bad(attr, d.Err)
+	}
+	dev, err := t.cfg.Devices.Open(d.Name)
+	if err != nil {
+		return bad(attr, err)
+	}
+	defer func() { _ = dev.Close() }() // nothing stands on it
+	if attr, err = dev.Attr(); err != nil {
+		return bad(nic.DeviceAttr{Name: d.Name}, err)
+	}
+	if attr.IWARP {
+		return bad(attr, fmt.Errorf("iWARP is connected by rdma_cm only, which this version doesn't have: %w", transport.ErrUnavailable))
+	}
+	var all []Candidate
+	for n := 1; n <= attr.Ports; n++ {
+		c := Candidate{Rail: transport.Rail{Name: d.Name}, Device: attr}
+		if attr.Ports > 1 {
+			c.Rail.Name = fmt.Sprintf("%s:%d", d.Name, n)
+		}
+		if c.Port, c.Err = dev.Port(n); c.Err == nil {
+			c.GIDs, c.Err = usableGIDs(c.Port)
+		}
+		c.Port.Number = n
+		if c.Err == nil {
+			c.Rail.Info = railOf(c.Port, c.GIDs)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// usableGIDs sorts the addresses of a port, best first, or says why it has none.
+func usableGIDs(p nic.Port) ([]nic.GID, error) {
+	if p.State != nic.PortActive {
+		return nil, fmt.Errorf("port %d is down: plug the cable in, or bring the link up (ip link set DEVICE up): %w", p.Number, transport.ErrUnavailable)
+	}
+	if !wire.ValidVerbsMTU(uint16(p.ActiveMTU)) {
+		return nil, fmt.Errorf("port %d has an MTU of %d bytes: %w", p.Number, p.ActiveMTU, transport.ErrUnavailable)
+	}
+	list := slices.DeleteFunc(slices.Clone(p.GIDs), func(g nic.GID) bool {
+		return g.Index > 255 || g.GID == [16]byte{} || p.Ethernet == (g.Type == nic.GIDIB)
+	})
+	if len(list) == 0 {
+		return nil, fmt.Errorf("port %d has no GID: give its network card an IP address: %w", p.Number, transport.ErrUnavailable)
+	}
+	slices.SortStableFunc(list, func(a, b nic.GID) int { return cmp.Compare(rank(a), rank(b)) })
+	return list[:min(len(list), wire.MaxVerbsGIDs)], nil
+}
+
+// rank orders GIDs: RoCE v2, which can be routed, before v1; IPv4, then global
+// IPv6, then link-local ones, which are on every card and lead nowhere else.
+func rank(g nic.GID) int {
+	a := netip.AddrFrom16(g.GID)
+	r := 1
+	switch {
+	case a.Is4In6():
+		r = 0
+	case a.IsLinkLocalUnicast():
+		r = 2
+	}
+	if g.Type == nic.GIDRoCEv1 {
+		r += 3
+	}
+	return r
+}
+
+// railOf describes a port to peers.
+func railOf(p nic.Port, gids []nic.GID) []byte {
+	r := wire.VerbsRail{Link: wire.VerbsIB, Port: uint8(p.Number), MTU: uint16(p.ActiveMTU), LID: p.LID}
+	if p.Ethernet {
+		r.Link = wire.VerbsEthernet
+	}
+	for _, g := range gids {
+		r.GIDs = append(r.GIDs, wire.VerbsGID{GID: g.GID, Type: uint8(g.Type) + 1, Index: uint8(g.Index), Bits: prefixBits(g)})
+	}
+	return r.Append(nil)
+}
+
+// prefixBits is the length of the network's prefix that a GID is in, within 128
+// bits. A card of another network namespace can't be asked: then what is usual.
+func prefixBits(g nic.GID) uint8 {
+	a := netip.AddrFrom16(g.GID)
+	if in, err := net.InterfaceByName(g.Netdev); err == nil && g.Type != nic.GIDIB {
+		addrs, err := in.Addrs()
+		for i := 0; err == nil && i < len(addrs); i++ {
+			if p, err := netip.ParsePrefix(addrs[i].String()); err == nil && p.Addr() == a.Unmap() {
+				return uint8(p.Bits() + 128 - p.Addr().BitLen())
+			}
+		}
+	}
+	if a.Is4In6() {
+		return 96 + 24
+	}
+	return 64
+}
+
+func hasGID(r wire.VerbsRail, kind uint8, gid [16]byte) bool {
+	return slices.ContainsFunc(r.GIDs, func(g wire.VerbsGID) bool { return g.Type == kind && g.GID == gid })
+}
+
+// rowOf finds the row of an address in a port's table as it is now.
+func rowOf(p nic.Port, kind uint8, gid [16]byte) (int, bool) {
+	for _, g := range p.GIDs {
+		if g.GID == gid && uint8(g.Type)+1 == kind {
+			return g.Index, true
+		}
+	}
+	return 0, false
+}
+
+// Probe implements transport.Transport.
+func (t *Transport) Probe(ctx context.Context) ([]transport.Rail, error) {
+	all, err := t.Candidates(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("verbs: %w", err)
+	}
+	names := t.cfg.Rails
+	if len(names) == 0 {
+		for _, c := range all {
+			names = append(names, c.Rail.Name)
+		}
+	}
+	var rails []transport.Rail
+	var why []string
+	for _, name := range names {
+		r, err := t.rail(all, name)
+		switch {
+		case err == nil:
+			rails = append(rails, r)
+		case len(t.cfg.Rails) > 0:
+			return nil, fmt.Errorf("verbs: rail %q: %w (there are: %s)", name, err, describe(all))
+		default:
+			why = append(why, fmt.Sprintf("%s: %v", name, err))
+		}
+	}
+	switch {
+	case len(rails) > 0:
+		return rails, nil
+	case len(why) > 0:
+		return nil, fmt.Errorf("verbs: no device can be used: %s: %w", strings.Join(why, "; "), transport.ErrUnavailable)
+	}
+	return nil, fmt.Errorf("verbs: no RDMA devices on this host: %w", transport.ErrUnavailable)
+}
+
+// rail finds the rail that a name means: device, device:port, device:port:index.
+func (t *Transport) rail(all []Candidate, name string) (transport.Rail, error) {
+	device, port, index, err := t.parse(name)
+	if err != nil {
+		return transport.Rail{}, err
+	}
+	i := slices.IndexFunc(all, func(c Candidate) bool {
+		return c.Device.Name == device && (port == 0 || c.Port.Number == port || c.Port.Number == 0)
+	})
+	if i < 0 {
+		return transport.Rail{}, fmt.Errorf("no such device or port: %w", transport.ErrUnavailable)
+	}
+	c := all[i]
+	if c.Err != nil || index < 0 {
+		return transport.Rail{Name: name, Info: c.Rail.Info}, c.Err
+	}
+	for _, g := range c.GIDs {
+		if g.Index == index {
+			return transport.Rail{Name: name, Info: railOf(c.Port, []nic.GID{g})}, nil
+		}
+	}
+	return transport.Rail{}, fmt.Errorf("no GID of index %d, there are %v: %w", index, indices(c.GIDs), transport.ErrUnavailable)
+}
+
+// parse takes a rail's name apart; what it doesn't say is taken from Config. A
+// port of 0 is any, an index of -1 the best.
+func (t *Transport) parse(name string) (device string, port, index int, err error) {
+	port, index = t.cfg.Port, -1
+	if t.cfg.GID != nil {
+		index = *t.cfg.GID
+	}
+	part := strings.Split(name, ":")
+	if len(part) > 3 || part[0] == "" {
+		return "", 0, 0, fmt.Errorf("want device, device:port or device:port:GID index: %w", transport.ErrUnavailable)
+	}
+	for i, p := range part[1:] {
+		n, err := strconv.ParseUint(p, 10, 8)
+		if err != nil {
+			return "", 0, 0, fmt.Errorf("%q is no number up to 255: %w", p, transport.ErrUnavailable)
+		}
+		if i == 0 {
+			port = int(n)
+		} else {
+			index = int(n)
+		}
+	}
+	return part[0], port, index, nil
+}
+
+func indices(list []nic.GID) []int {
+	var all []int
+	for _, g := range list {
+		all = append(all, g.Index)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// describe lists candidates for people.
+func describe(all []Candidate) string {
+	var list []string
+	for _, c := range all {
+		if c.Err != nil {
+			list = append(list, fmt.Sprintf("%s, which can't be used: %v", c.Rail.Name, c.Err))
+		} else {
+			list = append(list, fmt.Sprintf("%s with GID indices %v", c.Rail.Name, indices(c.GIDs)))
+		}
+	}
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, "; ")
+}

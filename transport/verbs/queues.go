@@ -1,0 +1,222 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs/internal/nic"
+	"scp_rdma/wire"
+)
+
+const (
+	// spare is room on both queues beside that for the CDCs of frames or credits:
+	// one each of request, answer, Hello, Done, Closed and heartbeat, and two for
+	// good measure.
+	spare = 8
+	// message is the room of a CDC or Hello in the ring, bytes.
+	message = wire.JoinSize
+)
+
+// depths are the queues' sizes. A frame takes two requests, its WRITE and its
+// CDC, a credit one; one request is kept for the marker, which is posted last.
+func depths(slots int) (sq, rq int) { return 2*slots + spare + 1, slots + spare }
+
+// Kinds of work requests, in bits 24 to 31 of an ID. Below them is an index, above
+// them the epoch.
+const (
+	workCDC uint64 = iota + 1
+	workWrite
+	workBeat
+	workMarker
+	workRecv
+)
+
+func (l *link) id(kind uint64, index int) uint64 {
+	return uint64(l.req.Epoch)<<32 | kind<<24 | uint64(index)&0xffffff
+}
+
+// mark is a signalled request: when it completes, so have all before it.
+type mark struct {
+	id     uint64
+	wrs    int    // requests since the mark before, this one included
+	frames uint64 // sent up to here
+}
+
+// queues are the accounts of a QP's queues, under the link's mu.
+type queues struct {
+	sqDepth, rqDepth int
+	inline           bool // CDCs are
+	every            int  // so many CDCs, then one is signalled
+
+	marks    []mark
+	sqUsed   int // requests that are not known to be done
+	unmarked int // of them, since the last mark
+	quiet    int // CDCs since the last mark
+	posts    int // messages so far: the next one's place in the ring
+	frames   uint64
+	rqUsed   int
+	parked   []nic.RecvWR // of requests that come while an answer has no room
+	marked   bool         // the marker was flushed, or needn't be
+}
+
+// errNoRoom: the send queue holds all it may. Only a peer that takes no CDCs
+// brings that about.
+var errNoRoom = errors.New("the send queue is full: the peer takes no messages")
+
+// say posts a message and before it, if length is not 0, an RDMA WRITE of a range
+// of the slab to the same place of the peer's. mu is held.
+func (l *link) say(b []byte, signalled bool, offset, length int) error {
+	n := 1
+	if length > 0 {
+		n = 2
+	}
+	if l.sqUsed+n > l.sqDepth-1 {
+		return errNoRoom
+	}
+	at := (l.rqDepth + l.posts%l.sqDepth) * message
+	copy(l.ring.mem[at:at+message], b)
+	l.posts++
+	l.quiet++
+	chain := [2]nic.SendWR{{
+		ID: l.id(workWrite, l.posts), Op: nic.OpWrite, MR: l.mr, Offset: offset, Length: length,
+		RemoteAddr: l.far.Addr + uint64(offset), RKey: l.far.RKey,
+	}, {
+		ID: l.id(workCDC, l.posts), Op: nic.OpSend, MR: l.rmr, Offset: at, Length: len(b), Inline: l.inline,
+		Signalled: signalled || l.quiet >= l.every,
+	}}
+	return l.post(chain[2-n:])
+}
+
+// post posts a chain, of which the last request may be signalled. mu is held.
+func (l *link) post(chain []nic.SendWR) error {
+	if n, err := l.qp.PostSend(chain); err != nil {
+		return fmt.Errorf("QP %d: %d of %d requests posted: %w", l.qpn, n, len(chain), err)
+	}
+	l.sqUsed += len(chain)
+	l.unmarked += len(chain)
+	if last := chain[len(chain)-1]; last.Signalled {
+		l.marks = append(l.marks, mark{id: last.ID, wrs: l.unmarked, frames: l.frames})
+		l.unmarked, l.quiet = 0, 0
+	}
+	return nil
+}
+
+// heartbeat posts an empty WRITE if nothing signalled is under way. A responder
+// is quiet until the initiator has spoken: the QP over there may not be ready.
+func (l *link) heartbeat() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	early := l.state == proving && l.req.Initiator
+	if !l.state.talks() && !early || len(l.marks) > 0 || l.sqUsed+1 > l.sqDepth-1 {
+		return
+	}
+	if err := l.post([]nic.SendWR{{ID: l.id(workBeat, 0), Op: nic.OpWrite, MR: l.rmr, Signalled: true}}); err != nil {
+		l.die(err)
+	}
+}
+
+// marker posts the last request, in ERR: requests complete in order, so that with
+// it all are given back. false: there is nothing to wait for. mu is held.
+func (l *link) marker() bool {
+	if l.sqUsed == 0 {
+		l.marked = true // nothing was posted, or all is known to be done
+		return true
+	}
+	_, err := l.qp.PostSend([]nic.SendWR{{ID: l.id(workMarker, 0), Op: nic.OpSend, MR: l.rmr, Signalled: true}})
+	return err == nil
+}
+
+// drained says so when the device has given everything back. Receives complete
+// one by one, flushed or not, and are counted. mu is held.
+func (l *link) drained() {
+	if l.marked && l.rqUsed == 0 {
+		select {
+		case <-l.empty:
+		default:
+			close(l.empty)
+		}
+	}
+}
+
+// complete takes a completion. The poller calls it.
+func (l *link) complete(wc nic.WC) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if uint32(wc.ID>>32) != l.req.Epoch {
+		return // of a stream that had this QPN before
+	}
+	kind, index := wc.ID>>24&0xff, int(wc.ID&0xffffff)
+	switch kind {
+	case workRecv:
+		l.rqUsed--
+	case workMarker:
+		l.marked = true
+	}
+	var err error
+	switch {
+	case l.state == dead || l.state == freed:
+		l.drained()
+	case wc.Status != nic.Success:
+		err = completionError(wc)
+	case kind == workRecv:
+		err = l.receive(index, int(wc.ByteLen))
+	default:
+		err = l.sent(wc.ID)
+	}
+	if err != nil {
+		l.die(err)
+	}
+	l.nudge()
+}
+
+// sent takes the completion of a signalled request. mu is held.
+func (l *link) sent(id uint64) error {
+	if len(l.marks) == 0 || l.marks[0].id != id {
+		return fmt.Errorf("QP %d: completion %#x out of turn: %s", l.qpn, id, cureOurs)
+	}
+	m := l.marks[0]
+	l.marks = append(l.marks[:0], l.marks[1:]...)
+	l.sqUsed -= m.wrs
+	l.said()
+	if err := l.role.idle(m.frames); err != nil || !l.state.talks() {
+		return err
+	}
+	return l.role.settle()
+}
+
+// receive takes a message that has arrived: it is copied out, its receive is
+// posted again, and only then is it looked at. mu is held.
+func (l *link) receive(index, length int) error {
+	if index >= l.rqDepth || length > message {
+		return fmt.Errorf("QP %d: receive %d of %d bytes: %s", l.qpn, index, length, cureOurs)
+	}
+	var b [message]byte
+	copy(b[:], l.ring.mem[index*message:])
+	w := nic.RecvWR{ID: l.id(workRecv, index), MR: l.rmr, Offset: index * message, Length: message}
+	if !l.state.talks() {
+		return errors.Join(l.repost(w), l.hello(b[:length]))
+	}
+	c, err := wire.ParseCDC(b[:length])
+	if err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
+	}
+	if l.role.full(c) {
+		l.parked = append(l.parked, w)
+		return nil
+	}
+	if err := l.repost(w); err != nil {
+		return err
+	}
+	return l.role.take(c)
+}
+
+// repost posts receives once more; mu is held.
+func (l *link) repost(list ...nic.RecvWR) error {
+	n, err := l.qp.PostRecv(list)
+	l.rqUsed += n
+	if err != nil {
+		return fmt.Errorf("QP %d: %w", l.qpn, err)
+	}
+	return nil
+}
