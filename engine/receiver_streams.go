@@ -86,7 +86,7 @@ func (in *inStreams) request(m *wire.StreamOpen) (transport.OpenRequest, transpo
 	}
 	req := transport.OpenRequest{
 		Pair: transport.RailPair{Local: local, Peer: peer}, Role: transport.Receiver,
-		Session: in.r.id, Key: in.r.key, Stream: m.Stream, Epoch: m.Epoch,
+		Session: in.r.id, Key: in.r.key, Stream: m.Stream, Epoch: m.Epoch, Offer: m.Offer,
 		Slots: int(m.Slots), SlotSize: int(m.SlotSize), Control: pathOf(in.r.conn),
 	}
 	if err := req.Validate(); err != nil {

@@ -84,6 +84,7 @@ type OpenRequest struct {
 	Session   ID
 	Key       []byte // the session's secret; proves the Hello of each side
 	Stream    uint32
+	Offer     []byte // the initiator's, if a responder knows it already: what arrives before its Connect isn't lost
 	Epoch     uint32 // distinguishes reopenings of one stream
 	Slots     int    // MinSlots..MaxSlots
 	SlotSize  int    // data bytes of a slot, a multiple of 4096, MinSlotSize..MaxSlotSize

@@ -231,6 +231,7 @@ func (s *suite) connect(t *testing.T, mine, theirs transport.OpenRequest) (a, b 
 	if err != nil {
 		t.Fatal(err)
 	}
+	theirs.Offer = ea.Offer()
 	eb, err := s.Responder.Open(ctx, theirs)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,7 +20,7 @@ import (
 // How a QP takes lost packets and which way it goes: values of ibv_modify_qp(3).
 const (
 	ackTimeout = 14 // 4.096 us * 2^14 = 67 ms, as perftest, NCCL and Mooncake have it
-	retryCount = 7  // the most there is: at least half a second until a peer counts as gone
+	retryCount = 6  // at least half a second until a peer counts as gone; 7, the most there is, means for ever to soft-RoCE (Linux 6.1, rxe_comp.c)
 	rnrForever = 7
 	minRNR     = 12 // 0.64 ms, as in perftest
 	hopLimit   = 64 // as IP's: a routed RoCE v2 network is crossed
@@ -38,7 +39,7 @@ type endpoint struct {
 }
 
 // Open implements transport.Transport.
-func (t *Transport) Open(_ context.Context, req transport.OpenRequest) (transport.Endpoint, error) {
+func (t *Transport) Open(ctx context.Context, req transport.OpenRequest) (transport.Endpoint, error) {
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (t *Transport) Open(_ context.Context, req transport.OpenRequest) (transpor
 	}
 	e := &endpoint{l: newLink(req), rail: rail}
 	e.stream = e.l.direct()
-	if err := e.open(t); err != nil {
+	if err := e.open(ctx, t); err != nil {
 		return nil, fmt.Errorf("open: rail %s: %w", req.Pair.Local.Name, errors.Join(err, e.l.abandon()))
 	}
 	return e, nil
@@ -87,7 +88,7 @@ func (l *link) abandon() error {
 }
 
 // open makes all that can be had before the peer is known.
-func (e *endpoint) open(t *Transport) error {
+func (e *endpoint) open(ctx context.Context, t *Transport) error {
 	l := e.l
 	device, _, _ := strings.Cut(l.req.Pair.Local.Name, ":")
 	d, err := t.domain(domainKey{l.req.Session, device})
@@ -107,7 +108,15 @@ func (e *endpoint) open(t *Transport) error {
 	if err := l.queue(); err != nil {
 		return err
 	}
-	return e.describe()
+	if err := e.describe(); err != nil {
+		return err
+	}
+	// A responder that knows its peer is in RTS before the peer hears of it: else
+	// the Hello would find no QP that takes it, and be sent again by and by.
+	if o := l.req.Offer; !l.req.Initiator && o != nil {
+		return e.join(ctx, o)
+	}
+	return nil
 }
 
 // memory makes slab and ring, and registers them. Only a receiver's slots are for
@@ -240,7 +249,7 @@ func (e *endpoint) connect(ctx context.Context, peer []byte) error {
 	}
 }
 
-// join brings the QP to RTS towards the peer; the initiator speaks.
+// join brings the QP to RTS towards the peer, once; the initiator speaks.
 func (e *endpoint) join(ctx context.Context, peer []byte) error {
 	l := e.l
 	l.mu.Lock()
@@ -250,6 +259,9 @@ func (e *endpoint) join(ctx context.Context, peer []byte) error {
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if l.theirs != nil && (peer == nil || bytes.Equal(peer, l.theirs)) && !l.req.Initiator {
+		return nil
 	}
 	o, err := wire.ParseVerbsOffer(peer)
 	if err != nil {
@@ -262,7 +274,7 @@ func (e *endpoint) join(ctx context.Context, peer []byte) error {
 	if l.state != opened {
 		return fmt.Errorf("connected before: %w", transport.ErrProtocol)
 	}
-	l.far, l.theirs = o, peer
+	l.far, l.theirs = o, bytes.Clone(peer)
 	if err := l.qp.ToRTR(way); err != nil {
 		return fmt.Errorf("%w: the device finds no way to the peer's address: name another rail or GID index with -d: %w", err, transport.ErrUnavailable)
 	}

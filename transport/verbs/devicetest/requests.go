@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -183,6 +184,22 @@ func peerGone(t *testing.T, c *Config) {
 	}
 	a.send(nic.SendWR{Op: nic.OpSend, Length: 8}) // unsignalled: an error completes all the same
 	a.is(a.one(), nic.RetryExceeded)
+}
+
+// sevenRetries of a millisecond are over within some: who has none after a
+// hundred times that goes on for ever.
+func sevenRetries(t *testing.T, c *Config) {
+	a, b := c.pair(t, nic.Retry{Timeout: 8, Count: 7, RNRCount: 7})
+	if err := b.qp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.send(nic.SendWR{Op: nic.OpSend, Length: 8, Signalled: true})
+	if !c.Kind.Endless7 {
+		a.is(a.one(), nic.RetryExceeded)
+		return
+	}
+	time.Sleep(time.Second)
+	a.nothing()
 }
 
 func flushed(t *testing.T, c *Config) {

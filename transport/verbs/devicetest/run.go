@@ -17,10 +17,12 @@ type Kind struct {
 	SilentWrites bool
 	// Alone: it can't be joined with another device of its host.
 	Alone bool
+	// Endless7: a retry count of 7 is for ever, as it is of RNR (rxe_comp.c).
+	Endless7 bool
 }
 
 // RXE is how the kernel's rdma_rxe behaves (Linux 6.1, 6.12).
-func RXE() Kind { return Kind{MaxInline: 512, MaxSGE: 32, ByHand: true, Alone: true} }
+func RXE() Kind { return Kind{MaxInline: 512, MaxSGE: 32, ByHand: true, Alone: true, Endless7: true} }
 
 // SIW is how the kernel's siw behaves (Linux 6.1).
 func SIW() Kind { return Kind{MaxInline: 80, MaxSGE: 6, SilentWrites: true} }
@@ -65,6 +67,7 @@ func Run(t *testing.T, c Config) {
 		{"a SEND longer than its receive", tooLong},
 		{"a peer in ERR is retry exceeded", peerInError},
 		{"a peer that is gone is retry exceeded", peerGone},
+		{"seven retries have an end, or none", sevenRetries},
 		{"in ERR everything posted is flushed", flushed},
 		{"a full send queue takes what fits", fullSendQueue},
 		{"a full receive queue takes what fits", fullRecvQueue},

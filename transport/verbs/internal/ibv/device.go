@@ -19,9 +19,10 @@ import (
 	"scp_rdma/transport/verbs/internal/nic"
 )
 
-// maxGIDs bounds what is asked of a device: mlx5 has 255 rows per port, and a
-// device at most 255 ports of which real ones use 1 or 2.
-const maxGIDs = 4096
+// maxGIDs bounds what is asked of a device: mlx5 has 255 rows per port, rxe 1024,
+// and the answer holds only those in use. The kernel takes no more in one call: an
+// attribute's length has 16 bits (struct ib_uverbs_attr), a row 32 bytes.
+const maxGIDs = 2047
 
 // Device is an open device.
 type Device struct {

@@ -99,7 +99,7 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 	r := q.sq[0]
 	o := q.far()
 	switch {
-	case o == nil && timeouts > int(q.retry.Count):
+	case o == nil && timeouts > int(q.retry.Count) && !(q.dev.hw.Endless7 && q.retry.Count == 7):
 		return q.finish(r, nic.RetryExceeded)
 	case o == nil:
 		return silence

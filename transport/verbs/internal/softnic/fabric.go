@@ -79,6 +79,7 @@ type Spec struct {
 	Ports     int
 	GIDs      []nic.GID // of every port
 	Alone     bool      // can't be joined with another device of its host
+	Endless7  bool      // a retry count of 7 is for ever
 	Broken    error     // listed, but can't be opened
 }
 
@@ -88,7 +89,7 @@ func RXE(name string, addr [4]byte) Spec {
 	link := [16]byte{0: 0xfe, 1: 0x80, 11: 0xff, 12: 0xfe, 13: addr[1], 14: addr[2], 15: addr[3]}
 	mapped := [16]byte{10: 0xff, 11: 0xff, 12: addr[0], 13: addr[1], 14: addr[2], 15: addr[3]}
 	return Spec{
-		Name: name, MaxInline: 512, MaxSGE: 32, MaxQPWR: 1 << 20, MaxCQE: 32767, MTU: 1024, Ports: 1, Alone: true,
+		Name: name, MaxInline: 512, MaxSGE: 32, MaxQPWR: 1 << 20, MaxCQE: 32767, MTU: 1024, Ports: 1, Alone: true, Endless7: true,
 		GIDs: []nic.GID{
 			{Index: 0, GID: link, Type: nic.GIDRoCEv2, Netdev: "net-" + name},
 			{Index: 1, GID: mapped, Type: nic.GIDRoCEv2, Netdev: "net-" + name},
