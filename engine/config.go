@@ -114,6 +114,9 @@ type Observer interface {
 	// Busy is called when the server has no room, or has dropped the connection
 	// without a word, before it is asked again.
 	Busy(why error, again time.Duration)
+	// Chosen is called when it is known which transport will be tried, and why not
+	// each of those that are preferred to it.
+	Chosen(transport string, passed []error)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)
 }

@@ -118,6 +118,7 @@ type freed struct {
 }
 
 func (f *freed) Busy(error, time.Duration) { f.first.conn.Abort() }
+func (f *freed) Chosen(string, []error)    {}
 
 func TestMoreFilesBegunThanAllowedEndTheSession(t *testing.T) {
 	r := newRogue(t, start(t, memory, func(k *kit) { k.limits.Files = 3 }))

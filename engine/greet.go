@@ -39,15 +39,15 @@ func lost(err error) error {
 type probed struct {
 	rails map[string][]transport.Rail
 	sets  []wire.RailSet
-	errs  []error // of those that aren't usable
+	errs  map[string]error // of those that aren't usable
 }
 
 func probe(ctx context.Context, reg *transport.Registry) probed {
-	p := probed{rails: map[string][]transport.Rail{}}
+	p := probed{rails: map[string][]transport.Rail{}, errs: map[string]error{}}
 	for _, tr := range reg.All() {
 		rails, err := tr.Probe(ctx)
 		if err != nil {
-			p.errs = append(p.errs, err)
+			p.errs[tr.Name()] = err
 			continue
 		}
 		p.rails[tr.Name()] = rails
@@ -62,29 +62,37 @@ type lane struct {
 	pairs []transport.RailPair
 }
 
+// chosen is the transport of a session.
+type chosen struct {
+	transport transport.Transport
+	lanes     []lane
+	passed    []error // why those that are preferred to it are not used
+}
+
 // choose finds the first transport that both sides have and whose rails pair.
-func choose(reg *transport.Registry, mine probed, hello *wire.Hello, path transport.Path) (transport.Transport, []lane, error) {
-	errs := mine.errs
+func choose(reg *transport.Registry, mine probed, hello *wire.Hello, path transport.Path) (chosen, error) {
+	var errs []error
 	for _, tr := range reg.All() {
 		local := mine.rails[tr.Name()]
 		if len(local) == 0 {
+			errs = append(errs, mine.errs[tr.Name()])
 			continue
 		}
 		peer := railsOf(hello.Rails, tr.Name())
 		if len(peer) == 0 {
-			errs = append(errs, fmt.Errorf("transport %s: the other side doesn't offer it: %w", tr.Name(), transport.ErrUnavailable))
+			errs = append(errs, fmt.Errorf("%s: the other side doesn't offer it: %w", tr.Name(), transport.ErrUnavailable))
 			continue
 		}
 		pairs, err := tr.Pair(local, peer, path)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, fmt.Errorf("%s: %w", tr.Name(), err))
 			continue
 		}
 		if lanes := lanesOf(pairs); len(lanes) > 0 {
-			return tr, lanes, nil
+			return chosen{tr, lanes, errs}, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("no transport to the peer: %w", errors.Join(append(errs, transport.ErrUnavailable)...))
+	return chosen{}, fmt.Errorf("no transport to the peer: %w", errors.Join(append(errs, transport.ErrUnavailable)...))
 }
 
 func lanesOf(pairs []transport.RailPair) []lane {

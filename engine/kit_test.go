@@ -166,6 +166,7 @@ type watch struct {
 }
 
 func (w *watch) Busy(error, time.Duration) { w.busy.Add(1) }
+func (w *watch) Chosen(string, []error)    {}
 
 func (w *watch) Watch(snapshot func() engine.Snapshot) { w.snapshot = snapshot }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +104,7 @@ func (r *receiver) greet(ctx context.Context) error {
 	r.peer = hello
 	r.mine = probe(ctx, r.cfg.Transports)
 	if len(r.mine.sets) == 0 {
-		return errors.Join(append(r.mine.errs, transport.ErrUnavailable)...)
+		return errors.Join(append(slices.Collect(maps.Values(r.mine.errs)), transport.ErrUnavailable)...)
 	}
 	rand.Read(r.id[:]) // crypto/rand never fails (Go 1.24)
 	if r.key, err = r.conn.Derive(labelJoin); err != nil {

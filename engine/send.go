@@ -80,7 +80,7 @@ func (s *sender) end(ctx context.Context, err error) error {
 func (s *sender) greet(ctx context.Context) error {
 	mine := probe(ctx, s.cfg.Transports)
 	if len(mine.sets) == 0 {
-		_, _, err := choose(s.cfg.Transports, mine, &wire.Hello{}, transport.Path{})
+		_, err := choose(s.cfg.Transports, mine, &wire.Hello{}, transport.Path{})
 		return err
 	}
 	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: mine.sets}
@@ -100,12 +100,15 @@ func (s *sender) greet(ctx context.Context) error {
 	if s.key, err = s.conn.Derive(labelJoin); err != nil {
 		return err
 	}
-	tr, lanes, err := choose(s.cfg.Transports, mine, peer, pathOf(s.conn))
+	c, err := choose(s.cfg.Transports, mine, peer, pathOf(s.conn))
 	if err != nil {
 		return err
 	}
-	s.transport, s.lanes, s.local = tr, lanes, mine.rails[tr.Name()]
-	if z, ok := tr.(transport.ZeroCopier); ok && z.ZeroCopy() {
+	s.transport, s.lanes, s.local = c.transport, c.lanes, mine.rails[c.transport.Name()]
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.Chosen(c.transport.Name(), c.passed)
+	}
+	if z, ok := c.transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
 		if d, ok := s.cfg.Source.(directSource); ok {
 			d.PreferDirect()
 		}

@@ -46,6 +46,12 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-o: an empty name is no directory")
 	case slices.Contains(o.rails, ""):
 		return usagef("-d: an empty name is no rail")
+	case f.Changed("ib-port") && (o.ibPort < 1 || o.ibPort > 255):
+		return usagef("-i %d: a port is 1 to 255", o.ibPort)
+	case f.Changed("gid-index") && (o.gidIndex < 0 || o.gidIndex > 255):
+		return usagef("-g %d: a GID index is 0 to 255", o.gidIndex)
+	case o.addressed() && o.transport == nameTCP:
+		return usagef("-i and -g are for RDMA devices, --transport tcp uses none")
 	}
 	if err := o.checkLimits(); err != nil {
 		return err
@@ -121,6 +127,8 @@ func expected(name string) string {
 	switch name {
 	case "streams":
 		return "it takes a number, 1 to 64"
+	case "ib-port", "gid-index":
+		return "it takes a number up to 255"
 	case "grace", "wait", "handshake-timeout":
 		return "it takes a time like 90s or 5m"
 	}

@@ -50,6 +50,15 @@ func (c *console) say(line string) {
 	}
 }
 
+// above prints a line of results while a transfer runs.
+func (c *console) above(line string) {
+	if c.bar != nil && !c.quiet {
+		c.bar.above(line)
+		return
+	}
+	c.say(line)
+}
+
 // note prints a word about a run that goes on.
 func (c *console) note(line string) {
 	if !c.quiet {
@@ -86,6 +95,14 @@ func (c *console) Busy(why error, again time.Duration) {
 		c.note(errorLine(why) + "; asking again")
 	}
 	c.title(fmt.Sprintf("no room at the server, asking again in %.1f s", again.Seconds()))
+}
+
+// Chosen implements engine.Observer: a transfer that is slower than the user
+// hoped for says at its start why.
+func (c *console) Chosen(transport string, passed []error) {
+	for _, err := range passed {
+		c.above("going over " + quote(transport) + ", not " + reason(err))
+	}
 }
 
 // Problem implements engine.Observer. Devices and the like are skipped with a

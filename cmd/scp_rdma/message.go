@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"scp_rdma/transport"
 )
 
 // errorLines is what to print of an error: a line for each of those that were
@@ -34,6 +36,12 @@ func appendNew(list []string, text string) []string {
 
 // errorLine is an error in one line.
 func errorLine(err error) string { return quote(flatten(err)) }
+
+// reason is why a transport isn't used: an errorLine, without saying once more
+// that it is unavailable.
+func reason(err error) string {
+	return strings.TrimSuffix(errorLine(err), ": "+transport.ErrUnavailable.Error())
+}
 
 // flatten is an error's text with what errors.Join put on several lines on one.
 // Newlines of other origin, such as in the name of a file, stay for quote.

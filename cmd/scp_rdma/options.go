@@ -23,6 +23,8 @@ type options struct {
 	recursive bool
 	streams   int // 0: the engine chooses
 	rails     []string
+	ibPort    int // 0: any
+	gidIndex  int // -1: the best
 	showRails bool
 	direct    string
 	exact     bool
@@ -96,7 +98,6 @@ func newFlagSet() *pflag.FlagSet {
 func (o *options) sendFlags() *pflag.FlagSet {
 	f := newFlagSet()
 	f.IntVarP(&o.streams, "streams", "j", 0, "`N` streams, 1 to 64 (0 or none: chosen, see below)")
-	f.StringSliceVarP(&o.rails, "device", "d", nil, "send over these rails: `RAIL,...` are interfaces or local addresses (none: the way that the kernel takes to HOST)")
 	f.BoolVar(&o.showRails, "rails", false, "show which rail was joined with which of the server's, and what each carried")
 	f.BoolVarP(&o.exact, "no-target-directory", "T", false, "the destination is exactly this name, never a directory to put SRC into")
 	f.BoolVarP(&o.follow, "follow", "L", false, "send what symlinks point to")
@@ -128,6 +129,9 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.VarP((*portValue)(&o.port), "port", "p", "the server's port (with -s, 0: any that is free)")
 	f.BoolVarP(&o.ipv4, "ipv4", "4", false, "IPv4 only")
 	f.BoolVarP(&o.ipv6, "ipv6", "6", false, "IPv6 only")
+	f.StringSliceVarP(&o.rails, "device", "d", nil, "use these rails: `RAIL,...` are RDMA devices (mlx5_0, mlx5_0:PORT, mlx5_0:PORT:GID-INDEX), or interfaces or local addresses for tcp (none: every RDMA device that can be used, else the way that the kernel takes to HOST)")
+	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
+	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+

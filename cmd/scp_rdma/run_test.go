@@ -54,8 +54,8 @@ func TestMistakesAreTold(t *testing.T) {
 		{[]string{"--once", file, "host:"}, 2, "needs -s"},
 		{[]string{"--numeric-ids", file, "host:"}, 2, "--owner"},
 		{[]string{file, "user@host:"}, 2, "users are not offered"},
-		{[]string{"--transport", "verbs", file, "127.0.0.1:"}, 4, "this build can't do that"},
-		{[]string{"-s", "--transport", "verbs", "-p", "0", "-o", t.TempDir()}, 4, "this build can't do that"},
+		{[]string{"--transport", "verbs", file, "127.0.0.1:"}, 4, "verbs"},
+		{[]string{"-s", "--transport", "verbs", "-p", "0", "-o", t.TempDir()}, 4, "verbs"},
 		{[]string{file + ".missing", "127.0.0.1:"}, 1, "no such file"},
 	}
 	for _, tt := range tests {

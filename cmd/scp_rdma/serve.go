@@ -40,6 +40,9 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 		return err
 	}
 	con.say(in.says(o, d))
+	for _, err := range in.whyNot {
+		con.say("not " + reason(err))
+	}
 	if d.words != "" {
 		con.say(d.words)
 	}
@@ -64,8 +67,10 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 
 // intake is a server's port, with what takes the data that comes to it.
 type intake struct {
-	ln  *control.Listener
-	reg *transport.Registry
+	ln     *control.Listener
+	reg    *transport.Registry
+	names  []string // of the transports that work now
+	whyNot []error  // of those that don't
 }
 
 // listen opens the port.
@@ -89,11 +94,15 @@ func listen(ctx context.Context, o *options, d door, log hclog.Logger) (*intake,
 		return nil, err
 	}
 	reg, handle, err := serverTransports(o, ln.Addr(), log)
+	in := &intake{ln: ln, reg: reg}
+	if err == nil {
+		in.names, in.whyNot, err = usable(ctx, o, reg)
+	}
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
 	take.Store(&handle)
-	return &intake{ln: ln, reg: reg}, nil
+	return in, nil
 }
 
 // says is the line that tells where the server listens.
@@ -103,7 +112,7 @@ func (in *intake) says(o *options, d door) string {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
 	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s)",
-		in.ln.Addr(), quote(dir), strings.Join(in.reg.Names(), ", "), d.says)
+		in.ln.Addr(), quote(dir), strings.Join(in.names, ", "), d.says)
 }
 
 // unbracket takes [ADDR] for ADDR.

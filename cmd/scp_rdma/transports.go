@@ -12,16 +12,28 @@ import (
 
 	"scp_rdma/transport"
 	"scp_rdma/transport/tcp"
+	"scp_rdma/transport/verbs"
 )
 
 // transportAuto lets the engine take the best transport that both sides have.
 const transportAuto = "auto"
 
+// The transports that --transport knows.
+const (
+	nameTCP   = "tcp"
+	nameVerbs = "verbs"
+)
+
 // transportNames lists every transport that --transport knows, most preferred last.
-func transportNames() []string { return []string{"tcp", "verbs"} }
+func transportNames() []string { return []string{nameTCP, nameVerbs} }
 
 // builtIn lists the transports of this build, most preferred first.
-func builtIn() []string { return []string{"tcp"} }
+func builtIn() []string {
+	if verbs.Built {
+		return []string{nameVerbs, nameTCP}
+	}
+	return []string{nameTCP}
+}
 
 // checkTransport tells a name that is none from one that this build lacks.
 func checkTransport(name string) error {
@@ -34,19 +46,76 @@ func checkTransport(name string) error {
 	return usagef("--transport %s: it takes %s", quote(name), strings.Join(append([]string{transportAuto}, transportNames()...), ", "))
 }
 
-// clientTransports makes the transports of a sender. peer names the default rail.
+// clientTransports makes the transports of a sender. peer names the default rail
+// of tcp. Who names rails, or says which GID to use, means their transport and no
+// other.
 func clientTransports(o *options, peer netip.AddrPort, log hclog.Logger) (*transport.Registry, error) {
-	t := tcp.New(tcp.Config{Rails: unique(o.rails), Peer: peer, Logger: log.Named("tcp")})
-	return transport.NewRegistry(t).Select(o.transport)
+	devices := verbs.Host()
+	named, err := sortRails(o, devices)
+	if err != nil {
+		return nil, err
+	}
+	if len(named.verbs) > 0 && len(named.tcp) > 0 {
+		return nil, usagef("-d %s: %s is a rail of verbs, %s one of tcp, and a transfer goes over one of them",
+			quote(strings.Join(o.rails, ",")), quote(named.verbs[0]), quote(named.tcp[0]))
+	}
+	var list []transport.Transport
+	if verbs.Built && len(named.tcp) == 0 {
+		list = append(list, verbs.New(o.verbsConfig(devices, named.verbs, log)))
+	}
+	if len(named.verbs) == 0 && !o.addressed() {
+		list = append(list, tcp.New(tcp.Config{Rails: named.tcp, Peer: peer, Logger: log.Named("tcp")}))
+	}
+	return transport.NewRegistry(list...).Select(o.transport)
 }
 
 // serverTransports makes the transports of a receiver, and what takes the data
-// connections that come to its port.
+// connections that come to its port. Rails of one transport that are named leave
+// the other as it is: clients without RDMA still get in.
 func serverTransports(o *options, addr netip.AddrPort, log hclog.Logger) (*transport.Registry, func(net.Conn), error) {
-	t := tcp.New(tcp.Config{Port: addr.Port(), Bind: addr.Addr(), Logger: log.Named("tcp")})
-	reg, err := transport.NewRegistry(t).Select(o.transport)
+	devices := verbs.Host()
+	named, err := sortRails(o, devices)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Logger: log.Named("tcp")})
+	list := []transport.Transport{t}
+	if verbs.Built {
+		list = slices.Insert(list, 0, transport.Transport(verbs.New(o.verbsConfig(devices, named.verbs, log))))
+	}
+	reg, err := transport.NewRegistry(list...).Select(o.transport)
 	return reg, t.HandleData, err
 }
+
+// usable tries the transports. What the user has asked for by name must work;
+// what else doesn't is only told: it may work when a client comes.
+func usable(ctx context.Context, o *options, reg *transport.Registry) (names []string, whyNot []error, err error) {
+	named := len(o.rails) > 0 || o.addressed()
+	for _, t := range reg.All() {
+		_, err := t.Probe(ctx)
+		switch {
+		case err == nil:
+			names = append(names, t.Name())
+		case named || o.transport == t.Name():
+			return nil, nil, err
+		default:
+			whyNot = append(whyNot, err)
+		}
+	}
+	return names, whyNot, nil
+}
+
+// verbsConfig is what the flags say of verbs.
+func (o *options) verbsConfig(devices verbs.Provider, rails []string, log hclog.Logger) verbs.Config {
+	c := verbs.Config{Devices: devices, Rails: rails, Port: o.ibPort, Logger: log.Named("verbs")}
+	if o.gidIndex >= 0 {
+		c.GID = &o.gidIndex
+	}
+	return c
+}
+
+// addressed says that a port or GID index was given, which only verbs has.
+func (o *options) addressed() bool { return o.ibPort != 0 || o.gidIndex >= 0 }
 
 // resolve finds the address that HOST is reached at first: LookupNetIP sorts as
 // the dialler does (RFC 6724). What is wrong with a name is for dialling to say.

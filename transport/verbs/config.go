@@ -13,6 +13,9 @@ import (
 // Provider is where devices come from: libibverbs, or soft ones in tests.
 type Provider = nic.Provider
 
+// Listed is a device of a Provider, by name.
+type Listed = nic.Listed
+
 // Config says which devices to use and how.
 type Config struct {
 	Devices Provider
