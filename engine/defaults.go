@@ -33,6 +33,10 @@ const (
 	// MaxStreams of a session.
 	MaxStreams = 64
 	maxSlots   = 8
+	// fitFrames: so many frames per stream make a small transfer overlap at its two
+	// ends; fitSlot, bytes, is a frame that is still worth its own cost.
+	fitFrames = 4
+	fitSlot   = 64 << 10
 
 	// busyPause is the first pause before a busy server is asked again, each
 	// further one is longer, up to busyPauseMax; up to half is taken off at random.

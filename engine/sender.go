@@ -23,6 +23,8 @@ type sender struct {
 	conn *control.Conn
 	crew *crew
 
+	scout *scout
+
 	// Fixed by greet.
 	id                       transport.ID
 	key                      []byte

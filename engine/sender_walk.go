@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"scp_rdma/localfs"
 	"scp_rdma/planner"
@@ -15,16 +14,19 @@ import (
 // own cost vanish, few enough that the first files start at once.
 const announceBatch = 256
 
-// walk reads the source and hands entries to announce, as far as the window goes.
+// walk hands what the scout finds to announce, as far as the window goes.
 func (s *sender) walk(ctx context.Context, out chan<- wire.Entry) error {
 	defer close(out)
 	for {
-		e, err := s.cfg.Source.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
+		var e *localfs.Entry
+		var ok bool
+		select {
+		case e, ok = <-s.scout.found:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		if err != nil {
-			return fmt.Errorf("walk: %w", err)
+		if !ok {
+			return s.scout.err
 		}
 		if err := s.admit(ctx, e); err != nil {
 			return err
@@ -42,11 +44,6 @@ func (s *sender) walk(ctx context.Context, out chan<- wire.Entry) error {
 func (s *sender) admit(ctx context.Context, e *localfs.Entry) error {
 	if e.Kind == localfs.KindDirEnd {
 		return nil
-	}
-	s.count.entries.Add(1)
-	if e.Kind == localfs.KindFile {
-		s.count.files.Add(1)
-		s.count.bytes.Add(uint64(e.Size))
 	}
 	if err := s.window.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
@@ -76,7 +73,6 @@ func (s *sender) announce(_ context.Context, in <-chan wire.Entry) error {
 			return err
 		}
 	}
-	s.count.walkDone.Store(true)
 	s.mu.Lock()
 	s.walked = true
 	s.wake.Broadcast()

@@ -64,12 +64,6 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	if err != nil {
 		return nil, err
 	}
-	// What was asked for by name and can't be is told before anybody is called.
-	if len(o.rails) > 0 || o.addressed() || o.transport == nameVerbs {
-		if _, _, err := usable(ctx, o, reg); err != nil {
-			return nil, err
-		}
-	}
 	log.Info("sending", "to", addr, "resolved", peer, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
 	return engine.Send(ctx, engine.SendConfig{
 		Server: control.DialConfig{

@@ -1,0 +1,293 @@
+//go:build rdma && slow
+
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"scp_rdma/control"
+	"scp_rdma/engine"
+	"scp_rdma/keys"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/transport/verbs"
+)
+
+// rounds is how often each contestant runs, in turns.
+const rounds = 7
+
+// device is the soft-RoCE device of the guest that all of this runs over.
+const device = "rxe0"
+
+// TestSoftRDMABesideItsRivals measures in one guest, in turns: bytes from memory
+// to memory and from file to file beside ib_write_bw with the same message size
+// and number of QPs, and 500 small files beside tar over nc. SCP_RDMA_BIN is the
+// program. All CPU is emulated: only ratios within one run mean something.
+func TestSoftRDMABesideItsRivals(t *testing.T) {
+	bin := os.Getenv("SCP_RDMA_BIN")
+	if bin == "" {
+		t.Fatal("SCP_RDMA_BIN doesn't name the program")
+	}
+	w := newWorld(t, bin)
+	for _, qps := range []int{} {
+		w.compare(t, fmt.Sprintf("MiB/s on %d QPs, messages of 1 MiB", qps), []contestant{
+			{"ib_write_bw", func(t *testing.T) float64 { return writeBW(t, qps) }},
+			{"memory to memory", func(t *testing.T) float64 { return w.memory(t, qps) }},
+			{"file to file", func(t *testing.T) float64 { return w.file(t, qps, "-d", device) }},
+			{"file to file, tcp", func(t *testing.T) float64 { return w.file(t, qps, "--transport", "tcp") }},
+		})
+	}
+	w.compare(t, "ms for 500 files of 4 KiB", []contestant{
+		{"tar | nc", func(t *testing.T) float64 { return w.tar(t) }},
+		{"verbs", func(t *testing.T) float64 { return w.small(t) }},
+		{"verbs, -j 4", func(t *testing.T) float64 { return w.small(t, "-j", "4") }},
+		{"tcp", func(t *testing.T) float64 { return w.small(t, "--transport", "tcp") }},
+	})
+}
+
+type contestant struct {
+	name string
+	once func(t *testing.T) float64
+}
+
+// compare runs the contestants in turns and prints medians, spread, and ratios to
+// the first.
+func (w *world) compare(t *testing.T, what string, list []contestant) {
+	t.Helper()
+	got := make([][]float64, len(list))
+	for range rounds {
+		for i, c := range list {
+			v := c.once(t)
+			got[i] = append(got[i], v)
+			if testing.Verbose() {
+				fmt.Printf("%s: %.1f\n", c.name, v)
+			}
+		}
+	}
+	fmt.Printf("%s (median of %d, least and most)\n", what, rounds)
+	for i, c := range list {
+		slices.Sort(got[i])
+		m := got[i][rounds/2]
+		fmt.Printf("  %-20s %8.1f  (%.1f - %.1f)  %.2f of %s\n", c.name, m, got[i][0], got[i][rounds-1], m/got[0][rounds/2], list[0].name)
+	}
+}
+
+// world is a guest with a server that runs.
+type world struct {
+	bin, dir, large, tree, in string
+	home                      []string
+	server                    *exec.Cmd
+}
+
+func newWorld(t *testing.T, bin string) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{bin: bin, dir: dir, large: filepath.Join(dir, "file"), tree: filepath.Join(dir, "tree"), in: filepath.Join(dir, "in")}
+	check(t, os.WriteFile(w.large, randomBytes(256<<20), 0o600))
+	check(t, os.Mkdir(w.tree, 0o700))
+	for i := range 500 {
+		check(t, os.WriteFile(filepath.Join(w.tree, fmt.Sprint(i)), randomBytes(4096), 0o600))
+	}
+	w.home = append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key"))
+	srv := exec.Command(bin, "-s", "-o", w.in)
+	w.server = srv
+	srv.Env = w.home
+	var out bytes.Buffer
+	srv.Stderr = &out
+	r, err := srv.StdoutPipe()
+	check(t, err)
+	check(t, srv.Start())
+	line := make([]byte, 4096)
+	n, err := r.Read(line)
+	check(t, err)
+	fmt.Print(string(line[:n]))
+	go func() {
+		for err == nil {
+			_, err = r.Read(line)
+		}
+	}()
+	t.Cleanup(func() {
+		check(t, srv.Process.Signal(os.Interrupt))
+		_ = srv.Wait() // it was interrupted
+		fmt.Print(out.String())
+	})
+	return w
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func randomBytes(n int) []byte {
+	p := make([]byte, n)
+	rand.Read(p) // never fails
+	return p
+}
+
+// writeBW is the average of ib_write_bw between two processes, MiB/s.
+func writeBW(t *testing.T, qps int) float64 {
+	t.Helper()
+	args := []string{"-d", device, "-x", "1", "-F", "-s", "1048576", "-q", strconv.Itoa(qps), "-n", strconv.Itoa(160 / qps)}
+	srv := exec.Command("ib_write_bw", args...)
+	check(t, srv.Start())
+	waitFor(t, 18515)
+	out, err := exec.Command("ib_write_bw", append(args, "127.0.0.1")...).CombinedOutput()
+	if err := errors.Join(err, srv.Wait()); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) == 5 && f[0] == "1048576" {
+			v, err := strconv.ParseFloat(f[3], 64)
+			check(t, err)
+			return v
+		}
+	}
+	t.Fatalf("no result in: %s", out)
+	return 0
+}
+
+// waitFor waits until somebody listens on a port, without calling him.
+func waitFor(t *testing.T, port int) {
+	t.Helper()
+	want := fmt.Sprintf(":%04X ", port)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for _, f := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+			b, _ := os.ReadFile(f) // not there: nobody listens
+			for line := range strings.Lines(string(b)) {
+				if f := strings.Fields(line); len(f) > 3 && f[3] == "0A" && strings.HasSuffix(f[1]+" ", want) {
+					return
+				}
+			}
+		}
+	}
+	t.Fatalf("nobody listens on %d", port)
+}
+
+// memory is a session between a source and a sink of nothing, MiB/s.
+func (w *world) memory(t *testing.T, streams int) float64 {
+	t.Helper()
+	const size = 160 << 20
+	sink := &nullSink{}
+	key := keys.New()
+	ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("bench", key)})
+	check(t, err)
+	tr := verbs.New(verbs.Config{Devices: verbs.Host(), Rails: []string{device}})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- engine.Serve(ctx, engine.ServeConfig{
+			Listener: ln, Transports: transport.NewRegistry(tr), Grace: time.Minute,
+			NewSink: func(keys.Holder, localfs.SinkOptions) (engine.Sink, error) { return sink, nil },
+		})
+	}()
+	start := time.Now()
+	_, err = engine.Send(t.Context(), engine.SendConfig{
+		Server: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, Transports: transport.NewRegistry(tr), Source: &nullSource{n: 1, size: size},
+		Streams: streams, Target: localfs.Target{Contents: true},
+	})
+	took := time.Since(start)
+	stop()
+	check(t, errors.Join(err, <-done))
+	if got := sink.bytes.Load(); got != size {
+		t.Fatalf("%d bytes came", got)
+	}
+	return size / took.Seconds() / (1 << 20)
+}
+
+// client runs the program to its end.
+func (w *world) client(t *testing.T, args ...string) time.Duration {
+	t.Helper()
+	// One that hangs tells where, and so does the server.
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, w.bin, args...)
+	cmd.Cancel = func() error {
+		return errors.Join(cmd.Process.Signal(syscall.SIGQUIT), w.server.Process.Signal(syscall.SIGQUIT))
+	}
+	cmd.Env = w.home
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	took := time.Since(start)
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return took
+}
+
+// file is 256 MiB from the start of the client to its end, MiB/s.
+func (w *world) file(t *testing.T, streams int, how ...string) float64 {
+	t.Helper()
+	took := w.client(t, append(how, "-j", strconv.Itoa(streams), w.large, "127.0.0.1:")...)
+	same(t, w.large, filepath.Join(w.in, "file"))
+	check(t, os.Remove(filepath.Join(w.in, "file")))
+	return 256 / took.Seconds()
+}
+
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	if out, err := exec.Command("cmp", a, b).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// small is 500 files from the start of the client to its end, ms.
+func (w *world) small(t *testing.T, how ...string) float64 {
+	t.Helper()
+	took := w.client(t, append(how, w.tree, "127.0.0.1:")...)
+	w.arrived(t)
+	return float64(took.Microseconds()) / 1000
+}
+
+// arrived compares the tree with what has come, and removes that.
+func (w *world) arrived(t *testing.T) {
+	t.Helper()
+	check(t, filepath.WalkDir(w.tree, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		a, errA := os.ReadFile(p)
+		b, errB := os.ReadFile(filepath.Join(w.in, "tree", d.Name()))
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s differs", p)
+		}
+		return errors.Join(errA, errB)
+	}))
+	check(t, os.RemoveAll(filepath.Join(w.in, "tree")))
+}
+
+// tar is the same with tar | nc, from the start of both to the end of both, with
+// the other side listening, ms.
+func (w *world) tar(t *testing.T) float64 {
+	t.Helper()
+	srv := exec.Command("sh", "-c", "nc.openbsd -d -l 1999 | tar -C "+w.in+" -xf -")
+	var says bytes.Buffer
+	srv.Stderr = &says
+	check(t, srv.Start())
+	waitFor(t, 1999)
+	start := time.Now()
+	out, err := exec.Command("sh", "-c", "tar -C "+w.dir+" -cf - tree | nc.openbsd -N 127.0.0.1 1999").CombinedOutput()
+	endErr := srv.Wait()
+	took := time.Since(start)
+	if err != nil || endErr != nil {
+		t.Fatalf("%v: %s; the other side: %v: %s", err, out, endErr, &says)
+	}
+	w.arrived(t)
+	return float64(took.Microseconds()) / 1000
+}
