@@ -43,7 +43,7 @@ func TestSoftRDMABesideItsRivals(t *testing.T) {
 		t.Fatal("SCP_RDMA_BIN doesn't name the program")
 	}
 	w := newWorld(t, bin)
-	for _, qps := range []int{} {
+	for _, qps := range []int{1, 4} {
 		w.compare(t, fmt.Sprintf("MiB/s on %d QPs, messages of 1 MiB", qps), []contestant{
 			{"ib_write_bw", func(t *testing.T) float64 { return writeBW(t, qps) }},
 			{"memory to memory", func(t *testing.T) float64 { return w.memory(t, qps) }},

@@ -34,6 +34,10 @@ func rate(n uint64, d time.Duration) string {
 func pairing(r *engine.Report) []string {
 	var lines []string
 	for _, rail := range r.Rails {
+		if rail.Streams == 0 {
+			lines = append(lines, fmt.Sprintf("rail %s: not used, there were fewer streams than rails", quote(rail.Name)))
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("rail %s with %s of the server: %s, %s, %s", quote(rail.Name), quote(rail.Peer),
 			plural(uint64(rail.Streams), "stream", "streams"), size(rail.Bytes), rate(rail.Bytes, r.Elapsed)))
 	}
@@ -57,14 +61,17 @@ func carried(r *engine.Report) string {
 	streams := 0
 	var rails []string
 	for _, rail := range r.Rails {
+		if rail.Streams == 0 {
+			continue
+		}
 		streams += rail.Streams
 		rails = append(rails, fmt.Sprintf("%s %s at %s (%s)", quote(rail.Name), size(rail.Bytes), rate(rail.Bytes, r.Elapsed), plural(uint64(rail.Streams), "stream", "streams")))
 	}
 	text := fmt.Sprintf("over %s, %s", quote(r.Transport), plural(uint64(streams), "stream", "streams"))
-	switch len(r.Rails) {
-	case 0:
+	switch {
+	case len(rails) == 0:
 		return text
-	case 1:
+	case len(r.Rails) == 1:
 		return text + " on " + quote(r.Rails[0].Name)
 	}
 	return text + ": " + strings.Join(rails, ", ")

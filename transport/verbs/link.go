@@ -42,8 +42,7 @@ type link struct {
 	qp    nic.QP
 	qpn   uint32
 
-	mine, theirs []byte   // offers
-	nonce        [16]byte // of mine
+	mine, theirs []byte // offers
 	far          wire.VerbsOffer
 
 	wake   chan struct{} // something changed for the one call that waits
