@@ -1,7 +1,5 @@
 //go:build rdma
 
-// Package transfer runs the program in a guest with soft-RoCE devices. The test
-// bed gives it SCP_RDMA_BIN and the variables of test/rdma/run.
 package transfer
 
 import (
@@ -306,7 +304,9 @@ func TestAKilledPeerIsNoticed(t *testing.T) {
 			cmd.Stdout, cmd.Stderr = &out, &out
 			check(t, cmd.Start())
 			// Half files lie under hidden names: wait until some bytes are there.
-			for deadline := time.Now().Add(patience); moved()-before < 8<<20; time.Sleep(10 * time.Millisecond) {
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for deadline := time.Now().Add(patience); moved()-before < 8<<20; <-tick.C {
 				if time.Now().After(deadline) {
 					t.Fatalf("nothing moves: %s", &out)
 				}

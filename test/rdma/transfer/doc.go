@@ -1,0 +1,7 @@
+// Package transfer runs the built program on soft-RoCE devices. It has tests only,
+// behind the build tag rdma; test/rdma/check runs them.
+//
+//	[1] the test bed boots a guest with two devices and starts the test binary
+//	    there, with the program's path in SCP_RDMA_BIN
+//	[2] each test starts a server, sends to it, and compares what has arrived
+package transfer
