@@ -10,6 +10,11 @@ import (
 	"scp_rdma/transport/verbs/internal/nic"
 )
 
+// stall: retries have an end after about two seconds (endpoint.go), and what the
+// ledger allows never waits for a receive, so a request that is neither done nor
+// failed after ten times that will never be.
+const stall = 20 * time.Second
+
 // Provider is where devices come from: libibverbs, or soft ones in tests.
 type Provider = nic.Provider
 
@@ -25,6 +30,7 @@ type Config struct {
 
 	Timeout   time.Duration // for the peer's Hello; 0: 30 s
 	Heartbeat time.Duration // between two looks whether an idle peer is there; 0: 1 s
+	Stall     time.Duration // a device that completes nothing for so long, with requests posted, has lost them; 0: 20 s
 	StrictRNR bool          // a SEND that finds no receive ends its stream: for tests, where it is a mistake of ours
 	Logger    hclog.Logger  // nil: silent
 }
@@ -45,6 +51,9 @@ func New(cfg Config) *Transport {
 	}
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = time.Second
+	}
+	if cfg.Stall == 0 {
+		cfg.Stall = stall
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()

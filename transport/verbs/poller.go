@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"scp_rdma/transport/verbs/internal/nic"
@@ -27,6 +28,7 @@ type poller struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	spin   time.Duration
+	last   atomic.Int64 // when the last completion came, in ns since 1970
 
 	mu    sync.Mutex
 	room  int
@@ -123,6 +125,7 @@ func (p *poller) run(ctx context.Context) {
 
 // dispatch gives completions to their links. One of a QP that is gone belongs to nobody.
 func (p *poller) dispatch(batch []nic.WC) {
+	p.last.Store(time.Now().UnixNano())
 	for _, wc := range batch {
 		p.mu.Lock()
 		l := p.links[wc.QPN]

@@ -3,6 +3,7 @@ package verbs
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/transport/verbs/internal/nic"
@@ -50,10 +51,12 @@ type queues struct {
 	every            int  // so many CDCs, then one is signalled
 
 	marks    []mark
-	sqUsed   int // requests that are not known to be done
-	unmarked int // of them, since the last mark
-	quiet    int // CDCs since the last mark
-	posts    int // messages so far: the next one's place in the ring
+	since    time.Time // when marks[0] became the oldest
+	stuck    bool      // it was too old at the last look
+	sqUsed   int       // requests that are not known to be done
+	unmarked int       // of them, since the last mark
+	quiet    int       // CDCs since the last mark
+	posts    int       // messages so far: the next one's place in the ring
 	frames   uint64
 	rqUsed   int
 	parked   []nic.RecvWR // of requests that come while an answer has no room
@@ -96,6 +99,9 @@ func (l *link) post(chain []nic.SendWR) error {
 	l.sqUsed += len(chain)
 	l.unmarked += len(chain)
 	if last := chain[len(chain)-1]; last.Signalled {
+		if len(l.marks) == 0 {
+			l.since = time.Now()
+		}
 		l.marks = append(l.marks, mark{id: last.ID, wrs: l.unmarked, frames: l.frames})
 		l.unmarked, l.quiet = 0, 0
 	}
@@ -107,6 +113,11 @@ func (l *link) post(chain []nic.SendWR) error {
 func (l *link) heartbeat() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stalled() {
+		l.die(fmt.Errorf("QP %d: nothing that was posted has completed for %v: the way may swallow large packets (an MTU that differs: ping -M do -s), or the driver hangs: %w",
+			l.qpn, l.d.t.cfg.Stall, transport.ErrPeerGone))
+		return
+	}
 	early := l.state == proving && l.req.Initiator
 	if !l.state.talks() && !early || len(l.marks) > 0 || l.sqUsed+1 > l.sqDepth-1 {
 		return
@@ -114,6 +125,17 @@ func (l *link) heartbeat() {
 	if err := l.post([]nic.SendWR{{ID: l.id(workBeat, 0), Op: nic.OpWrite, MR: l.rmr, Signalled: true}}); err != nil {
 		l.die(err)
 	}
+}
+
+// stalled says whether requests wait that the device has forgotten. It takes two
+// looks: after a sleep of the whole process the completions are only just due. mu is held.
+func (l *link) stalled() bool {
+	if l.state == dead || l.state == freed {
+		return false
+	}
+	limit, was := l.d.t.cfg.Stall, l.stuck
+	l.stuck = len(l.marks) > 0 && time.Since(l.since) > limit && time.Now().UnixNano()-l.p.last.Load() > int64(limit)
+	return l.stuck && was
 }
 
 // marker posts the last request, in ERR: requests complete in order, so that with
@@ -177,6 +199,7 @@ func (l *link) sent(id uint64) error {
 	}
 	m := l.marks[0]
 	l.marks = append(l.marks[:0], l.marks[1:]...)
+	l.since, l.stuck = time.Now(), false
 	l.sqUsed -= m.wrs
 	l.said()
 	if err := l.role.idle(m.frames); err != nil || !l.state.talks() {

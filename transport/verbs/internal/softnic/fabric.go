@@ -183,6 +183,15 @@ func (h *Host) SetPort(name string, up bool) {
 	h.f.changed()
 }
 
+// SetMTU gives a device's wire another MTU without a word, as a switch on the way
+// may have: longer packets vanish.
+func (h *Host) SetMTU(name string, bytes int) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	h.find(name).MTU = bytes
+	h.f.changed()
+}
+
 // Event has a device say something.
 func (h *Host) Event(name string, e nic.Event) {
 	h.f.mu.Lock()
