@@ -16,7 +16,7 @@ LINT       := .tools/golangci-lint-v2.15.0
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma fuzz-smoke fuzz slow demo bench clean go
+.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma fuzz-smoke fuzz slow demo bench bench-rdma clean go
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,9 @@ vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
 	go vet ./...
 	go vet -tags slow ./test/...
-	go vet -tags rdma ./transport/verbs/...
+	go vet -tags rdma ./transport/verbs/... ./test/rdma/...
+	go vet -tags rdma_two ./test/rdma/...
+	go vet -tags rdma,slow ./bench
 	CGO_ENABLED=0 go vet ./transport/verbs/...
 
 lint: $(LINT) ## golangci-lint, installed into .tools at first
@@ -84,6 +86,10 @@ demo: ## send the Go toolchain's directory over loopback and verify it
 
 bench: go ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-rdma: go ## verbs beside ib_write_bw and tar | nc, in a QEMU guest
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/rdma/bench
 
 clean: ## remove what was built
 	rm -rf bin .tools .cache

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"scp_rdma/transport"
 	"scp_rdma/transport/verbs/internal/nic"
 	"scp_rdma/wire"
@@ -64,6 +66,9 @@ func (t *Transport) device(d nic.Listed) []Candidate {
 	if attr.IWARP {
 		return bad(attr, fmt.Errorf("iWARP is connected by rdma_cm only, which this version doesn't have: %w", transport.ErrUnavailable))
 	}
+	if err := t.lockable(dev); err != nil {
+		return bad(attr, err)
+	}
 	var all []Candidate
 	for n := 1; n <= attr.Ports; n++ {
 		c := Candidate{Rail: transport.Rail{Name: d.Name}, Device: attr}
@@ -80,6 +85,33 @@ func (t *Transport) device(d nic.Listed) []Candidate {
 		all = append(all, c)
 	}
 	return all
+}
+
+// usualMemory is what a session's slots take where nothing else is said, bytes.
+const usualMemory = 64 << 20
+
+// lockable tries whether so much memory can be registered, where the user's locked
+// memory has a limit: better no rail than one that fails once streams are opened.
+func (t *Transport) lockable(dev nic.Device) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil || limit.Cur == unix.RLIM_INFINITY {
+		return nil //nolint:nilerr // registering says so if there is a limit
+	}
+	pd, err := dev.AllocPD()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pd.Close() }() // nothing stands on it
+	s, err := newSlab(usualMemory)
+	if err != nil {
+		return err
+	}
+	defer s.drop()
+	mr, err := pd.RegMR(s.mem, false)
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, transport.ErrUnavailable)
+	}
+	return mr.Close()
 }
 
 // usableGIDs sorts the addresses of a port, best first, or says why it has none.

@@ -3,17 +3,13 @@
 package transfer
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,188 +17,7 @@ import (
 	"time"
 )
 
-// patience is for what should happen soon on an emulated CPU.
-const patience = 60 * time.Second
-
-// server is a running scp_rdma -s.
-type server struct {
-	cmd  *exec.Cmd
-	dir  string
-	says *bytes.Buffer // stderr
-	env  []string
-}
-
-// serve starts a server and waits until it listens.
-func serve(t *testing.T, flags ...string) *server {
-	t.Helper()
-	dir := t.TempDir()
-	s := &server{
-		dir: filepath.Join(dir, "in"), says: &bytes.Buffer{},
-		env: append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key")),
-	}
-	s.cmd = exec.Command(bin(t), append([]string{"-s", "-o", s.dir, "-p", "1777"}, flags...)...)
-	s.cmd.Env, s.cmd.Stderr = s.env, s.says
-	out, err := s.cmd.StdoutPipe()
-	check(t, err)
-	check(t, s.cmd.Start())
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening on ") {
-		t.Fatalf("the server says %q, %s", lines.Text(), s.says)
-	}
-	go func() {
-		for lines.Scan() { //nolint:revive // it may talk on
-		}
-	}()
-	return s
-}
-
-// stop ends the server, which must have nothing to complain of.
-func (s *server) stop(t *testing.T) {
-	t.Helper()
-	check(t, s.cmd.Process.Signal(syscall.SIGTERM))
-	_ = s.cmd.Wait() // it was told to
-	for line := range strings.Lines(s.says.String()) {
-		// The session of a client that is gone may still be ending.
-		if !strings.HasPrefix(line, "scp_rdma: stopping: ") {
-			t.Errorf("the server complains: %s", line)
-		}
-	}
-}
-
-func bin(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("SCP_RDMA_BIN")
-	if path == "" {
-		t.Fatal("SCP_RDMA_BIN doesn't name the program")
-	}
-	return path
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// send runs a client to its end, and gives its exit code and what it says.
-func (s *server) send(t *testing.T, args ...string) (int, string) {
-	t.Helper()
-	cmd := exec.Command(bin(t), args...)
-	cmd.Env = s.env
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	check(t, cmd.Start())
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		// Both tell where they hang.
-		_ = errors.Join(cmd.Process.Signal(syscall.SIGQUIT), s.cmd.Process.Signal(syscall.SIGQUIT))
-		<-done
-		_ = s.cmd.Wait()
-		t.Fatalf("%v hangs: %s\nthe server: %s", args, &out, s.says)
-	}
-	return cmd.ProcessState.ExitCode(), out.String()
-}
-
-// arrived compares a file or tree with what has come of it.
-func arrived(t *testing.T, src, dst string) {
-	t.Helper()
-	check(t, filepath.WalkDir(src, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(src, p)
-		check(t, err)
-		same(t, p, filepath.Join(dst, rel))
-		return nil
-	}))
-	if a, b := count(t, src), count(t, dst); a != b {
-		t.Errorf("%d entries in %s, %d in %s", a, src, b, dst)
-	}
-}
-
-func count(t *testing.T, dir string) (n int) {
-	t.Helper()
-	check(t, filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error {
-		n++
-		return err
-	}))
-	return n
-}
-
-// same compares kind, mode, time and bytes.
-func same(t *testing.T, a, b string) {
-	t.Helper()
-	sa, err := os.Lstat(a)
-	check(t, err)
-	sb, err := os.Lstat(b)
-	check(t, err)
-	if sa.Mode() != sb.Mode() || !sa.ModTime().Equal(sb.ModTime()) {
-		t.Errorf("%s: %v %v, arrived as %v %v", a, sa.Mode(), sa.ModTime(), sb.Mode(), sb.ModTime())
-	}
-	switch {
-	case sa.Size() > 1<<20: // the guest's memory holds both files already
-		run(t, "cmp", a, b)
-	case sa.Mode().IsRegular():
-		x, errX := os.ReadFile(a)
-		y, errY := os.ReadFile(b)
-		check(t, errors.Join(errX, errY))
-		if !bytes.Equal(x, y) {
-			t.Errorf("%s differs", a)
-		}
-	case sa.Mode()&fs.ModeSymlink != 0:
-		x, errX := os.Readlink(a)
-		y, errY := os.Readlink(b)
-		check(t, errors.Join(errX, errY))
-		if x != y {
-			t.Errorf("%s is a link to %s, not %s", b, y, x)
-		}
-	}
-}
-
-// tree is a file of 256 MiB, and a tree of many small files and some of everything.
-func tree(t *testing.T) (large, small string) {
-	t.Helper()
-	dir := t.TempDir()
-	large, small = filepath.Join(dir, "large"), filepath.Join(dir, "small")
-	write(t, large, 256<<20)
-	for i := range 2000 {
-		write(t, filepath.Join(small, strconv.Itoa(i%37), strconv.Itoa(i)), i%97*113)
-	}
-	write(t, filepath.Join(small, "empty"), 0)
-	write(t, filepath.Join(small, "of a slot"), 1<<20)
-	write(t, filepath.Join(small, "of a slot and a byte"), 1<<20+1)
-	check(t, os.Symlink("empty", filepath.Join(small, "link")))
-	check(t, os.Link(filepath.Join(small, "empty"), filepath.Join(small, "hard link")))
-	check(t, os.Mkdir(filepath.Join(small, "nothing"), 0o500))
-	return large, small
-}
-
-func write(t *testing.T, path string, n int) {
-	t.Helper()
-	check(t, os.MkdirAll(filepath.Dir(path), 0o700))
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o640)
-	check(t, err)
-	_, err = io.CopyN(f, rand.Reader, int64(n))
-	check(t, errors.Join(err, f.Close()))
-}
-
-// shares finds in a summary how many MiB each rail carried.
-func shares(t *testing.T, text string) map[string]float64 {
-	t.Helper()
-	found := map[string]float64{}
-	for _, m := range regexp.MustCompile(`(?m)^rail (\S+) with \S+ of the server: .* streams?, ([0-9.]+) MiB`).FindAllStringSubmatch(text, -1) {
-		v, err := strconv.ParseFloat(m[2], 64)
-		check(t, err)
-		found[m[1]] = v
-	}
-	return found
-}
-
-// host is who the client sends to: this guest, or the other one.
+// self is who the client sends to.
 const self = "127.0.0.1:"
 
 func TestWholeTransfers(t *testing.T) {
@@ -261,14 +76,6 @@ func TestMistakesAreToldWithWhatThereIs(t *testing.T) {
 	}
 	if code, text := s.send(t, src, self); code != 0 {
 		t.Errorf("after all that: exit %d: %s", code, text)
-	}
-}
-
-// run gives a command's output.
-func run(t *testing.T, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %v: %v: %s", name, args, err, out)
 	}
 }
 
@@ -347,4 +154,41 @@ func moved() (n int) {
 		n += v * 4096
 	}
 	return n
+}
+
+func TestTooLittleLockedMemoryIsTold(t *testing.T) {
+	s := serve(t)
+	defer s.stop(t)
+	src := filepath.Join(t.TempDir(), "file")
+	write(t, src, 100_000)
+	// Root may lock what it likes: as a user without CAP_IPC_LOCK.
+	check(t, os.Chmod(filepath.Dir(filepath.Dir(src)), 0o755))
+	check(t, os.Chmod(filepath.Dir(src), 0o755))
+	check(t, os.Chmod(src, 0o644))
+	key := filepath.Join(filepath.Dir(src), "key")
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(s.dir), "key"))
+	check(t, err)
+	check(t, os.WriteFile(key, b, 0o600))
+	check(t, os.Chown(key, 65534, 65534))
+	for _, tt := range []struct {
+		how  string
+		code int
+		says []string
+	}{
+		{"-d rxe0", 4, []string{"rxe0", "ulimit -l"}},
+		{"", 0, []string{"going over tcp, not verbs: ", "ulimit -l"}},
+	} {
+		cmd := exec.Command("sh", "-c", "ulimit -l 64; exec "+bin(t)+" "+tt.how+" "+src+" "+self)
+		cmd.Env = append(os.Environ(), "SCP_RDMA_KEY_FILE="+key)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, _ := cmd.CombinedOutput() // the exit code counts
+		if cmd.ProcessState.ExitCode() != tt.code {
+			t.Errorf("%q: exit %d: %s", tt.how, cmd.ProcessState.ExitCode(), out)
+		}
+		for _, want := range tt.says {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%q: no word of %q: %s", tt.how, want, out)
+			}
+		}
+	}
 }
