@@ -38,6 +38,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("--authorized lists the keys that are taken: it excludes --key-file")
 	case o.keygen && o.server:
 		return usagef("keygen makes a key, -s makes its own by itself")
+	case o.devices && (o.server || o.keygen):
+		return usagef("devices only looks: it excludes -s and keygen")
+	case o.json && !o.devices:
+		return usagef("--json is for devices")
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
 		return usagef("an empty name is no file of keys")
 	case !slices.Contains([]string{"auto", "always", "never"}, o.direct):

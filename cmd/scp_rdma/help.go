@@ -20,6 +20,7 @@ Usage:
   scp_rdma [flags] SRC... HOST:[PATH]             send
   scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    receive into DIR, until stopped
   scp_rdma keygen [--key-file FILE]               make a key
+  scp_rdma devices [--json]                       RDMA devices, used or why not
   scp_rdma version | help
 
 Examples:
@@ -38,7 +39,7 @@ Where it goes: everything lies under the server's DIR; a leading / in PATH is DI
   Several SRC need a directory. dir/ is dir; dir/., ., .. and / are their contents.
   HOST is a name, an IPv4 address, [IPv6] or [fe80::1%%eth0]. The first colon
   before any slash ends it; a SRC with a colon in its name is written ./a:b.
-  A SRC called version, help or keygen is written ./version and so on where it
+  A SRC called version, help, keygen or devices is written ./version and so on where it
   stands alone; with a HOST: behind it, it is sent.
 
 Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. The

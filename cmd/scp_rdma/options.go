@@ -43,6 +43,8 @@ type options struct {
 	key        string // file; "": where it lies by default
 	noAuth     bool
 	keygen     bool
+	devices    bool
+	json       bool
 	wait       time.Duration
 	authorized string
 	limits     limits
@@ -140,6 +142,8 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVar(&o.version, "version", false, "say which version this is")
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
+	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")
+	f.BoolVar(&o.json, "json", false, "with devices: as JSON, for programs")
 	f.BoolP("help", "h", false, "show this page")
 	return f
 }

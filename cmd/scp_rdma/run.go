@@ -50,6 +50,8 @@ func words(args []string) []string {
 		return append([]string{"--version"}, args[1:]...)
 	case "keygen":
 		return append([]string{"--keygen"}, args[1:]...)
+	case "devices":
+		return append([]string{"--devices"}, args[1:]...)
 	case "help":
 		return []string{"--help"}
 	}
@@ -68,7 +70,7 @@ func words(args []string) []string {
 // subCommand is the sub-command that args call, "" if they mean a copy: a first
 // word is one only if no later argument has the form HOST:...
 func subCommand(args []string) string {
-	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen"}, args[0]) || slices.ContainsFunc(args[1:], looksRemote) {
+	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices"}, args[0]) || slices.ContainsFunc(args[1:], looksRemote) {
 		return ""
 	}
 	return args[0]
@@ -86,6 +88,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 		return usagef("%s: keygen makes a key, it takes no files; another place for it is --key-file FILE", quote(args[0]))
 	case o.keygen:
 		return keygen(e, o)
+	case o.devices && len(args) > 0:
+		return usagef("%s: devices looks at this host, it takes no names", quote(args[0]))
+	case o.devices:
+		return devices(ctx, e, o, log)
 	case o.server && len(args) > 0:
 		return usagef("%s: -s receives files, it takes none", quote(args[0]))
 	case o.server:

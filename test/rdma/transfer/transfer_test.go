@@ -192,3 +192,17 @@ func TestTooLittleLockedMemoryIsTold(t *testing.T) {
 		}
 	}
 }
+
+func TestDevicesTellsWhatWouldBeUsedAndWhyNotTheRest(t *testing.T) {
+	run(t, "ip", "link", "set", "eth1", "down")
+	out, err := exec.Command(bin(t), "devices").CombinedOutput()
+	run(t, "ip", "link", "set", "eth1", "up")
+	check(t, err)
+	for _, want := range []string{
+		"port 1: ACTIVE, Ethernet", "used, as -d rxe0", "*GID 1: ::ffff:10.77.0.1, RoCE v2 on eth0", "port 1: DOWN, Ethernet", "not used: port 1 is down: plug the cable in",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no word of %q: %s", want, out)
+		}
+	}
+}

@@ -167,3 +167,33 @@ type WC struct {
 	VendorErr uint32
 	QPN       uint32
 }
+
+// String is the field's word for the type.
+func (t GIDType) String() string {
+	switch t {
+	case GIDIB:
+		return "IB"
+	case GIDRoCEv1:
+		return "RoCE v1"
+	case GIDRoCEv2:
+		return "RoCE v2"
+	}
+	return fmt.Sprintf("type %d", int(t))
+}
+
+// String is the name that ibv_port_state_str(3) has for the state.
+func (s PortState) String() string {
+	switch s {
+	case PortNop:
+		return "NOP"
+	case PortDown:
+		return "DOWN"
+	case PortInit:
+		return "INIT"
+	case PortArmed:
+		return "ARMED"
+	case PortActive:
+		return "ACTIVE"
+	}
+	return fmt.Sprintf("state %d", int(s))
+}
