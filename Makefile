@@ -16,7 +16,7 @@ LINT       := .tools/golangci-lint-v2.15.0
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma fuzz-smoke fuzz slow demo bench bench-rdma clean go
+.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma test-rdma-two fuzz-smoke fuzz slow demo bench bench-rdma clean go
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,7 @@ install: build ## install bin/scp_rdma into $(DESTDIR)$(PREFIX)/bin
 check: fmt-check vet lint test fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
 	@echo "make check: passed"
 
-check-slow: fuzz slow ## hours: long fuzzing, a million files, many GiB, speed against cp
+check-slow: fuzz slow test-rdma-two ## hours: long fuzzing, a million files, many GiB, speed against cp
 	@echo "make check-slow: passed"
 
 fmt: go ## format the Go source
@@ -69,6 +69,10 @@ test: go ## all tests with the race detector, as root: the end-to-end tests make
 test-rdma: go ## the tests on real verbs, in a QEMU guest with soft-RoCE devices
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
 	test/rdma/check
+
+test-rdma-two: go ## whole transfers between two QEMU guests with two wires
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/rdma/two
 
 fuzz-smoke: go ## each fuzz target for FUZZSMOKE (1000 inputs)
 	test/fuzz $(FUZZSMOKE)
