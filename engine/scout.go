@@ -29,8 +29,7 @@ type scout struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup
 
-	whole                 atomic.Bool // the walk is over
-	files, bytes, largest atomic.Uint64
+	largest atomic.Uint64 // size of a file, bytes
 }
 
 // sendScout begins. stop must be called.
@@ -60,7 +59,6 @@ func (sc *scout) walk(ctx context.Context, s *sender) {
 	for {
 		e, err := s.cfg.Source.Next()
 		if errors.Is(err, io.EOF) {
-			sc.whole.Store(true)
 			s.count.walkDone.Store(true)
 			return
 		}
@@ -89,7 +87,5 @@ func (sc *scout) saw(s *sender, e *localfs.Entry) {
 	}
 	s.count.files.Add(1)
 	s.count.bytes.Add(uint64(e.Size))
-	sc.files.Add(1)
-	sc.bytes.Add(uint64(e.Size))
 	sc.largest.Store(max(sc.largest.Load(), uint64(e.Size)))
 }

@@ -26,10 +26,10 @@ func TestSmallSourcesGetSmallStreams(t *testing.T) {
 	} {
 		s := newSender(tt.set)
 		s.scout = &scout{}
-		s.scout.files.Store(tt.files)
-		s.scout.bytes.Store(tt.bytes)
+		s.count.files.Store(tt.files)
+		s.count.bytes.Store(tt.bytes)
 		s.scout.largest.Store(tt.largest)
-		s.scout.whole.Store(true)
+		s.count.walkDone.Store(true)
 		s.lanes = []lane{{rail: "a"}}
 		if err := s.agree(wire.Limits{Streams: 4 + uint32(tt.set.Streams), Slots: 128, SlotSize: 16 * mib, Window: 100}); err != nil {
 			t.Fatal(err)

@@ -139,7 +139,7 @@ func (s *sender) agree(l wire.Limits) error {
 	if s.slots == 0 {
 		s.slots = slotsFor(defaultMemory, s.streams, s.slotSize)
 	}
-	if s.scout.whole.Load() {
+	if s.count.walkDone.Load() {
 		s.fit()
 	}
 	s.streams = min(s.streams, int(l.Slots))
@@ -151,7 +151,7 @@ func (s *sender) agree(l wire.Limits) error {
 // memory that nothing will use takes longer than a small transfer itself (5 ms per
 // MiB on soft-RoCE, bench/results). What the user has set stays.
 func (s *sender) fit() {
-	files, size := int64(s.scout.files.Load()), int64(s.scout.bytes.Load())
+	files, size := int64(s.count.files.Load()), int64(s.count.bytes.Load())
 	frames := func() int64 { return size/int64(s.slotSize) + files/wire.MaxChunks + 1 }
 	if s.cfg.Streams == 0 {
 		s.streams = int(min(int64(s.streams), frames()))

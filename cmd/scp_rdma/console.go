@@ -52,7 +52,7 @@ func (c *console) say(line string) {
 
 // above prints a line of results while a transfer runs.
 func (c *console) above(line string) {
-	if c.bar != nil && !c.quiet {
+	if c.bar != nil {
 		c.bar.above(line)
 		return
 	}
