@@ -10,9 +10,9 @@ import (
 	"scp_rdma/transport/verbs/internal/nic"
 )
 
-// stall: retries have an end after about two seconds (endpoint.go), and what the
+// stall: retries have an end after about four seconds (endpoint.go), and what the
 // ledger allows never waits for a receive, so a request that is neither done nor
-// failed after ten times that will never be.
+// failed after five times that will never be.
 const stall = 20 * time.Second
 
 // Provider is where devices come from: libibverbs, or soft ones in tests.
@@ -28,11 +28,12 @@ type Config struct {
 	Port    int      // of rails that don't say; 0: any
 	GID     *int     // index, of rails that don't say; nil: the best
 
-	Timeout   time.Duration // for the peer's Hello; 0: 30 s
-	Heartbeat time.Duration // between two looks whether an idle peer is there; 0: 1 s
-	Stall     time.Duration // a device that completes nothing for so long, with requests posted, has lost them; 0: 20 s
-	StrictRNR bool          // a SEND that finds no receive ends its stream: for tests, where it is a mistake of ours
-	Logger    hclog.Logger  // nil: silent
+	Timeout    time.Duration // for the peer's Hello; 0: 30 s
+	Heartbeat  time.Duration // between two looks whether an idle peer is there; 0: 1 s
+	Stall      time.Duration // a device that completes nothing for so long, with requests posted, has lost them; 0: 20 s
+	AckTimeout uint8         // 4.096 us * 2^AckTimeout without an answer, and a request is sent again; 0: 17, 0.54 s
+	StrictRNR  bool          // a SEND that finds no receive ends its stream: for tests, where it is a mistake of ours
+	Logger     hclog.Logger  // nil: silent
 }
 
 // Transport is RDMA verbs as a transport.Transport.
@@ -54,6 +55,9 @@ func New(cfg Config) *Transport {
 	}
 	if cfg.Stall == 0 {
 		cfg.Stall = stall
+	}
+	if cfg.AckTimeout == 0 {
+		cfg.AckTimeout = ackTimeout
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()

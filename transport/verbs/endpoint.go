@@ -19,8 +19,14 @@ import (
 
 // How a QP takes lost packets and which way it goes: values of ibv_modify_qp(3).
 const (
-	ackTimeout = 14 // 4.096 us * 2^14 = 67 ms, as perftest, NCCL and Mooncake have it
-	retryCount = 6  // at least half a second until a peer counts as gone; 7, the most there is, means for ever to soft-RoCE (Linux 6.1, rxe_comp.c)
+	// ackTimeout is 4.096 us * 2^17 = 0.54 s; NCCL 2.19 has 18, perftest 14. A
+	// timeout that only a busy host brings about costs more than time: soft-RoCE of
+	// Linux 6.1 may lose its place when it sends again. Between two guests at 14,
+	// each rail sent again some 30 times per 256 MiB, and 3 of 14 transfers ended in
+	// "remote invalid request" or a CDC that came twice; at 17 it was once, and 50 of
+	// 50 were whole, 1.2 times as fast (bench/results/2026-11-23.md).
+	ackTimeout = 17
+	retryCount = 6 // some 4 s until a peer counts as gone; 7, the most there is, means for ever to soft-RoCE (Linux 6.1, rxe_comp.c)
 	rnrForever = 7
 	minRNR     = 12 // 0.64 ms, as in perftest
 	hopLimit   = 64 // as IP's: a routed RoCE v2 network is crossed
@@ -278,7 +284,7 @@ func (e *endpoint) join(ctx context.Context, peer []byte) error {
 	if err := l.qp.ToRTR(way); err != nil {
 		return fmt.Errorf("%w: the device finds no way to the peer's address: name another rail or GID index with -d: %w", err, transport.ErrUnavailable)
 	}
-	retry := nic.Retry{PSN: e.offer.PSN, Timeout: ackTimeout, Count: retryCount, RNRCount: rnrForever, Reads: readDepth}
+	retry := nic.Retry{PSN: e.offer.PSN, Timeout: l.d.t.cfg.AckTimeout, Count: retryCount, RNRCount: rnrForever, Reads: readDepth}
 	if l.d.t.cfg.StrictRNR {
 		retry.RNRCount = 0
 	}

@@ -24,7 +24,7 @@ func TestConformanceOnRealDevices(t *testing.T) {
 					}
 					c := newControl()
 					end := func() *controlled {
-						return &controlled{New(Config{Devices: p, Rails: rails, StrictRNR: !deaf(t), Heartbeat: time.Second}), c}
+						return &controlled{New(Config{Devices: p, Rails: rails, AckTimeout: quick, StrictRNR: !deaf(t), Heartbeat: time.Second}), c}
 					}
 					w := transporttest.World{Initiator: end(), Responder: end()}
 					t.Cleanup(func() {

@@ -11,6 +11,9 @@ import (
 	"scp_rdma/transport/verbs/internal/softnic"
 )
 
+// quick is the ACK timeout of the suite, 67 ms: many of its peers die.
+const quick = 14
+
 // devices of one host; its rails lie in networks 10.1.0, 10.1.1, ...
 func devices(n int, host byte) []softnic.Spec {
 	var list []softnic.Spec
@@ -27,7 +30,7 @@ func world(t testing.TB, tune func(*Config), initiator, responder []softnic.Spec
 	c := newControl()
 	side := func(specs []softnic.Spec) transport.Transport {
 		// RC loses nothing and asks for no heartbeat but to find out who died.
-		cfg := Config{Devices: f.Host(specs...), StrictRNR: true, Heartbeat: 50 * time.Millisecond}
+		cfg := Config{Devices: f.Host(specs...), AckTimeout: quick, StrictRNR: true, Heartbeat: 50 * time.Millisecond}
 		tune(&cfg)
 		return &controlled{New(cfg), c}
 	}
