@@ -52,7 +52,7 @@ func serve(t *testing.T, flags ...string) *server {
 		t.Fatalf("the server says %q, %s", lines.Text(), s.says)
 	}
 	go func() {
-		for lines.Scan() { //nolint:revive // it may talk on
+		for lines.Scan() { // it may talk on
 		}
 	}()
 	return s

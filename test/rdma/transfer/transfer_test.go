@@ -47,6 +47,23 @@ func TestWholeTransfers(t *testing.T) {
 	}
 }
 
+// TestTheToolchainsSourceArrives sends a real tree, as much of it as fits into the
+// guest's memory: RDMA_TREE, a directory of the host.
+func TestTheToolchainsSourceArrives(t *testing.T) {
+	src := os.Getenv("RDMA_TREE")
+	s := serve(t)
+	defer s.stop(t)
+	for _, how := range [][]string{{"-j", "1"}, {"-j", "8"}, {"-j", "8", "-d", "rxe0,rxe1"}} {
+		code, text := s.send(t, append(how, src, self)...)
+		if code != 0 || !strings.Contains(text, "\nover verbs, ") {
+			t.Fatalf("exit %d: %s", code, text)
+		}
+		t.Log(text)
+		arrived(t, src, filepath.Join(s.dir, filepath.Base(src)))
+		check(t, os.RemoveAll(filepath.Join(s.dir, filepath.Base(src))))
+	}
+}
+
 func TestMistakesAreToldWithWhatThereIs(t *testing.T) {
 	s := serve(t)
 	defer s.stop(t)
