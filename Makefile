@@ -33,7 +33,7 @@ install: build ## install bin/scp_rdma into $(DESTDIR)$(PREFIX)/bin
 check: fmt-check vet lint test fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
 	@echo "make check: passed"
 
-check-slow: export RDMA_TREE = $(shell go env GOROOT)/src
+check-slow: export TOOLCHAIN_TREE = src
 check-slow: fuzz slow test-rdma ## hours: long fuzzing, a million files, many GiB, speed against cp, a whole toolchain's source over RDMA
 	@echo "make check-slow: passed"
 

@@ -27,12 +27,7 @@ func TestWholeTransfers(t *testing.T) {
 	for _, how := range [][]string{{"-j", "1"}, {"-j", "8"}, {"-j", "8", "-d", "rxe0,rxe1"}, {"-j", "3", "-d", "rxe1:1:1"}} {
 		t.Run(strings.Join(how, " "), func(t *testing.T) {
 			for _, src := range []string{large, small} {
-				code, text := s.send(t, append(how, "--rails", src, self)...)
-				if code != 0 || !strings.Contains(text, "\nover verbs, ") {
-					t.Fatalf("exit %d: %s", code, text)
-				}
-				arrived(t, src, filepath.Join(s.dir, filepath.Base(src)))
-				check(t, os.RemoveAll(filepath.Join(s.dir, filepath.Base(src))))
+				text := s.whole(t, src, append(how, "--rails")...)
 				carried := shares(t, text)
 				if src != large || len(how) != 4 || how[1] != "8" {
 					continue
@@ -54,14 +49,22 @@ func TestTheToolchainsSourceArrives(t *testing.T) {
 	s := serve(t)
 	defer s.stop(t)
 	for _, how := range [][]string{{"-j", "1"}, {"-j", "8"}, {"-j", "8", "-d", "rxe0,rxe1"}} {
-		code, text := s.send(t, append(how, src, self)...)
-		if code != 0 || !strings.Contains(text, "\nover verbs, ") {
-			t.Fatalf("exit %d: %s", code, text)
-		}
-		t.Log(text)
-		arrived(t, src, filepath.Join(s.dir, filepath.Base(src)))
-		check(t, os.RemoveAll(filepath.Join(s.dir, filepath.Base(src))))
+		t.Log(s.whole(t, src, how...))
 	}
+}
+
+// whole sends a source over verbs, compares what has come of it and takes that
+// away again. It gives what the client said.
+func (s *server) whole(t *testing.T, src string, how ...string) string {
+	t.Helper()
+	code, text := s.send(t, append(how, src, self)...)
+	if code != 0 || !strings.Contains(text, "\nover verbs, ") {
+		t.Fatalf("exit %d: %s", code, text)
+	}
+	dst := filepath.Join(s.dir, filepath.Base(src))
+	arrived(t, src, dst)
+	check(t, os.RemoveAll(dst))
+	return text
 }
 
 func TestMistakesAreToldWithWhatThereIs(t *testing.T) {
