@@ -67,6 +67,7 @@ func newLink(req transport.OpenRequest) *link {
 		req: req, state: opened, held: map[uint32]bool{},
 		wake: make(chan struct{}, 1), proved: make(chan struct{}), failed: make(chan struct{}),
 		closed: make(chan struct{}), done: make(chan struct{}), empty: make(chan struct{}),
+		poster: newPoster(),
 	}
 	l.sqDepth, l.rqDepth = depths(req.Slots)
 	l.every = max(1, min(req.Slots, l.sqDepth)/4)
@@ -166,6 +167,7 @@ func (l *link) queue() error {
 	}
 	l.inline = caps.Inline >= message
 	l.qpn = l.qp.QPN()
+	go l.postAll()
 	p.add(l)
 	if err := l.qp.ToInit(l.port.Number); err != nil {
 		return err

@@ -53,6 +53,7 @@ type link struct {
 	empty  chan struct{} // closed when the device has given everything back
 
 	mu      sync.Mutex
+	poster
 	state   state
 	err     error           // why it is dead
 	inError bool            // the QP is in ERR
@@ -221,6 +222,9 @@ func bounded(d time.Duration, a, b <-chan struct{}) {
 func (l *link) teardown() error {
 	l.mu.Lock()
 	l.die(transport.ErrClosed)
+	l.mu.Unlock()
+	l.stopPosting()
+	l.mu.Lock()
 	flushes := l.inError && l.marker()
 	l.drained()
 	l.mu.Unlock()

@@ -88,14 +88,13 @@ func (l *link) say(b []byte, signalled bool, offset, length int) error {
 		ID: l.id(workCDC, l.posts), Op: nic.OpSend, MR: l.rmr, Offset: at, Length: len(b), Inline: l.inline,
 		Signalled: signalled || l.quiet >= l.every,
 	}}
-	return l.post(chain[2-n:])
+	l.post(chain[2-n:]...)
+	return nil
 }
 
-// post posts a chain, of which the last request may be signalled. mu is held.
-func (l *link) post(chain []nic.SendWR) error {
-	if n, err := l.qp.PostSend(chain); err != nil {
-		return fmt.Errorf("QP %d: %d of %d requests posted: %w", l.qpn, n, len(chain), err)
-	}
+// post has a chain posted, of which the last request may be signalled. mu is held.
+func (l *link) post(chain ...nic.SendWR) {
+	l.hand(chain)
 	l.sqUsed += len(chain)
 	l.unmarked += len(chain)
 	if last := chain[len(chain)-1]; last.Signalled {
@@ -105,7 +104,6 @@ func (l *link) post(chain []nic.SendWR) error {
 		l.marks = append(l.marks, mark{id: last.ID, wrs: l.unmarked, frames: l.frames})
 		l.unmarked, l.quiet = 0, 0
 	}
-	return nil
 }
 
 // heartbeat posts an empty WRITE if nothing signalled is under way. A responder
@@ -122,9 +120,7 @@ func (l *link) heartbeat() {
 	if !l.state.talks() && !early || len(l.marks) > 0 || l.sqUsed+1 > l.sqDepth-1 {
 		return
 	}
-	if err := l.post([]nic.SendWR{{ID: l.id(workBeat, 0), Op: nic.OpWrite, MR: l.rmr, Signalled: true}}); err != nil {
-		l.die(err)
-	}
+	l.post(nic.SendWR{ID: l.id(workBeat, 0), Op: nic.OpWrite, MR: l.rmr, Signalled: true})
 }
 
 // stalled says whether requests wait that the device has forgotten. It takes two

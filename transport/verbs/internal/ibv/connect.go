@@ -57,6 +57,8 @@ func (q *QP) PostSend(chain []nic.SendWR) (int, error) {
 		return 0, nil
 	}
 	err := q.h.use("post send", func() unix.Errno {
+		q.sendMu.Lock()
+		defer q.sendMu.Unlock()
 		q.sends = q.sends[:0]
 		for i := range chain {
 			w, errno := flat(&chain[i])
@@ -103,6 +105,8 @@ func (q *QP) PostRecv(chain []nic.RecvWR) (int, error) {
 		return 0, nil
 	}
 	err := q.h.use("post receive", func() unix.Errno {
+		q.recvMu.Lock()
+		defer q.recvMu.Unlock()
 		q.recvs = q.recvs[:0]
 		for _, w := range chain {
 			addr, lkey, errno := place(w.MR, w.Offset, w.Length)
@@ -123,9 +127,9 @@ func place(mr nic.MR, offset, length int) (addr C.uint64_t, lkey C.uint32_t, err
 	if !ok {
 		return 0, 0, unix.EINVAL
 	}
-	m.h.mu.Lock()
+	m.h.mu.RLock()
 	gone := m.h.gone
-	m.h.mu.Unlock()
+	m.h.mu.RUnlock()
 	if addr, ok = m.address(offset, length); !ok || gone {
 		return 0, 0, unix.EFAULT
 	}

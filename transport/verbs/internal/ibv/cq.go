@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -33,7 +34,8 @@ type CQ struct {
 	cq      *C.struct_ibv_cq
 	events  *events
 	unacked C.uint // owned by whoever waits; by Close when nobody can any more
-	raw     [pollBatch]C.struct_ibv_wc
+	mu      sync.Mutex
+	raw     [pollBatch]C.struct_ibv_wc // scratch of Poll
 }
 
 // CreateCQ makes a queue of at least n completions.
@@ -70,6 +72,8 @@ func (c *CQ) Poll(batch []nic.WC) (int, error) {
 		return 0, nil
 	}
 	err := c.h.use("poll", func() unix.Errno {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		errno := unix.Errno(C.lib_poll(c.cq, C.int(min(len(batch), pollBatch)), &c.raw[0], &got))
 		for i := range int(got) {
 			r := &c.raw[i]

@@ -16,7 +16,7 @@ type handle struct {
 	parents []*handle
 	leaks   *leaks
 
-	mu       sync.Mutex
+	mu       sync.RWMutex // held for reading by calls into the library
 	children int
 	gone     bool
 	closed   func() // tells the leak tracer
@@ -44,10 +44,10 @@ func grow(name string, create func() unix.Errno, parents ...*handle) (*handle, e
 }
 
 // use calls f unless the object is closed, and keeps it from being closed
-// meanwhile. Calls of one object follow each other.
+// meanwhile. Calls of one object may run side by side, as the library allows it.
 func (h *handle) use(op string, f func() unix.Errno) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if h.gone {
 		return fmt.Errorf("%s: %s: %w", op, h.name, os.ErrClosed)
 	}

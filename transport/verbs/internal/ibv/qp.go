@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -22,8 +23,12 @@ type QP struct {
 	h     *handle
 	qp    *C.struct_ibv_qp
 	qpn   uint32              // the library's copy goes with the QP
-	sends []C.struct_lib_send // scratch of PostSend, in h's hands
-	recvs []C.struct_lib_recv
+
+	// Each queue has its own lock: a post that a device in software works off at
+	// once, some ms long, must not keep receives from being posted.
+	sendMu, recvMu sync.Mutex
+	sends          []C.struct_lib_send // scratch of PostSend
+	recvs          []C.struct_lib_recv
 }
 
 // CreateQP makes a QP in state RESET and says what was granted, at least what
