@@ -52,7 +52,7 @@ type link struct {
 	done   chan struct{} // closed when nothing of ours is left to say
 	empty  chan struct{} // closed when the device has given everything back
 
-	mu      sync.Mutex
+	mu sync.Mutex
 	poster
 	state   state
 	err     error           // why it is dead

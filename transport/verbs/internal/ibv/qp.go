@@ -19,10 +19,10 @@ import (
 // QP is a reliable connected queue pair (ibv_create_qp(3)); one CQ takes the
 // completions of both its queues.
 type QP struct {
-	d     *Device
-	h     *handle
-	qp    *C.struct_ibv_qp
-	qpn   uint32              // the library's copy goes with the QP
+	d   *Device
+	h   *handle
+	qp  *C.struct_ibv_qp
+	qpn uint32 // the library's copy goes with the QP
 
 	// Each queue has its own lock: a post that a device in software works off at
 	// once, some ms long, must not keep receives from being posted.
