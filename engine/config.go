@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -85,6 +86,10 @@ type ServeConfig struct {
 	// rights allow.
 	NewSink func(keys.Holder, localfs.SinkOptions) (Sink, error)
 	Grant   localfs.SinkOptions // for keys whose rights are open
+
+	// Describe tells what this host has, as JSON of at most wire.MaxReport bytes, to
+	// a client that inspects it. nil: nothing but the names of its rails.
+	Describe func(context.Context) []byte
 
 	Once   bool          // return after the first session
 	Grace  time.Duration // for running sessions when ctx ends; 0: none

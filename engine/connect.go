@@ -81,7 +81,7 @@ func (s *sender) dial(ctx context.Context) error {
 		return err
 	}
 	s.conn = conn
-	err = s.greet(ctx)
+	err = s.meet(ctx)
 	var remote *RemoteError
 	if errors.As(err, &remote) && remote.Code == wire.ByeBusy {
 		return fmt.Errorf("connect to %s: %w", s.cfg.Server.Addr, &control.BusyError{Text: remote.Text})

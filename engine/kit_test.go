@@ -45,6 +45,7 @@ type kit struct {
 	grant    localfs.SinkOptions
 	grace    time.Duration
 	once     bool
+	describe func(context.Context) []byte
 }
 
 type ended struct {
@@ -116,7 +117,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 				}
 				return s, nil
 			},
-			Observer: k, Grace: k.grace, Once: k.once,
+			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe,
 		})
 	}()
 	t.Cleanup(func() {

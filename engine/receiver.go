@@ -40,6 +40,8 @@ type receiver struct {
 	streams *inStreams
 	opened  bool // the target was opened: it counts as a session
 
+	inspected bool // there is no target: streams are proved, nothing is taken
+
 	queue admitQueue
 	out   outbox
 
@@ -121,11 +123,32 @@ func (r *receiver) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	open, err := next[*wire.Open](hctx, r.conn)
+	m, err := r.conn.Recv(hctx)
 	if err != nil {
-		return err
+		return lost(err)
 	}
-	return r.open(open)
+	switch m := m.(type) {
+	case *wire.Open:
+		return r.open(m)
+	case *wire.Inspect:
+		return r.inspect(hctx)
+	case *wire.Bye:
+		return &RemoteError{Code: m.Code, Text: m.Text}
+	}
+	return fmt.Errorf("message %d in place of an open: %w", m.Type(), ErrProtocol)
+}
+
+// inspect tells what this host has. No target is opened: streams can be made and
+// proved, but nothing is taken that would need one.
+func (r *receiver) inspect(ctx context.Context) error {
+	r.inspected = true
+	var report []byte
+	if f := r.cfg.Describe; f != nil {
+		if b := f(ctx); len(b) <= wire.MaxReport {
+			report = b
+		}
+	}
+	return r.conn.Send(&wire.Inspected{Report: report})
 }
 
 // open makes the target ready and says so.

@@ -27,6 +27,12 @@ func (r *receiver) readControl(ctx context.Context) error {
 
 func (r *receiver) take(m wire.Message) error {
 	switch m := m.(type) {
+	case *wire.Entries, *wire.Abort, *wire.Done:
+		if r.inspected {
+			return fmt.Errorf("message %d where there is no target: %w", m.Type(), ErrProtocol)
+		}
+	}
+	switch m := m.(type) {
 	case *wire.Entries:
 		return r.queue.put(job{entries: m.List}, len(m.List), r.cfg.Limits.Window)
 	case *wire.Abort:
@@ -36,7 +42,7 @@ func (r *receiver) take(m wire.Message) error {
 	case *wire.StreamOpen:
 		return r.streams.open(m)
 	case *wire.Bye:
-		if m.Code == wire.ByeDone && r.finished() {
+		if m.Code == wire.ByeDone && (r.inspected || r.finished()) {
 			return errDone
 		}
 		return &RemoteError{Code: m.Code, Text: m.Text}

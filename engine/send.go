@@ -78,24 +78,31 @@ func (s *sender) end(ctx context.Context, err error) error {
 	return err
 }
 
-// greet swaps Hellos, chooses transport and rails, and has the target opened.
-func (s *sender) greet(ctx context.Context) error {
-	mine := s.scout.probed
-	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: mine.sets}
+// hello swaps Hellos.
+func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
+	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: s.scout.probed.sets}
 	if err := s.conn.Send(hello); err != nil {
-		return err
+		return nil, err
 	}
 	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	peer, err := next[*wire.Hello](hctx, s.conn)
 	if err != nil {
-		return fmt.Errorf("greeting: %w", err)
+		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	if len(peer.Session) != len(s.id) {
-		return fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Server.Addr, ErrProtocol)
+		return nil, fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Server.Addr, ErrProtocol)
 	}
 	copy(s.id[:], peer.Session)
-	if s.key, err = s.conn.Derive(labelJoin); err != nil {
+	s.key, err = s.conn.Derive(labelJoin)
+	return peer, err
+}
+
+// greet swaps Hellos, chooses transport and rails, and has the target opened.
+func (s *sender) greet(ctx context.Context) error {
+	mine := s.scout.probed
+	peer, err := s.hello(ctx)
+	if err != nil {
 		return err
 	}
 	c, err := choose(s.cfg.Transports, mine, peer, pathOf(s.conn))

@@ -24,6 +24,7 @@ type sender struct {
 	crew *crew
 
 	scout *scout
+	meet  func(context.Context) error // what follows the handshake: greet, unless it only inspects
 
 	// Fixed by greet.
 	id                       transport.ID
@@ -95,6 +96,7 @@ func newSender(cfg SendConfig) *sender {
 		started: time.Now(),
 	}
 	s.wake = sync.NewCond(&s.mu)
+	s.meet = s.greet
 	return s
 }
 

@@ -62,7 +62,11 @@ func (s *server) serveOne(ctx context.Context, conn *control.Conn) {
 	limits.Memory = memory
 	r := newReceiver(&s.cfg, limits, conn)
 	err = r.session(ctx)
-	if !r.opened {
+	switch {
+	case r.inspected:
+		r.log.Info("inspected", "error", err)
+		return
+	case !r.opened:
 		r.log.Info("no session", "peer", conn.RemoteAddr(), "error", err)
 		return
 	}

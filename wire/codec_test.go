@@ -63,6 +63,7 @@ func messages() []Message {
 		&Summary{Totals: Totals{1, 2, 3, 4, 5, 6}, Dropped: Dropped{1, 2, 3}, Problems: []string{"p"}},
 		&Auth{KeyID: bytes.Repeat([]byte{1}, 8), Proof: bytes.Repeat([]byte{2}, 32)},
 		&Authed{Proof: bytes.Repeat([]byte{3}, 32)},
+		&Inspect{}, &Inspected{Report: []byte("{}")},
 	}
 }
 

@@ -23,6 +23,8 @@ const (
 	TypeSummary
 	TypeAuth
 	TypeAuthed
+	TypeInspect
+	TypeInspected
 )
 
 // Message is one control message.
@@ -128,6 +130,15 @@ type Opened struct {
 	Target []byte   `cbor:"1,keyasint,omitempty"` // relative to the server's directory, for messages
 	Grants []string `cbor:"2,keyasint,omitempty"` // of what was asked for: "owner", "special", "xattr"
 	Window uint32   `cbor:"3,keyasint"`           // entries the client may have open
+}
+
+// Inspect, in place of Open, asks what the server has: the session is for proving
+// streams, no entries are taken.
+type Inspect struct{}
+
+// Inspected answers Inspect.
+type Inspected struct {
+	Report []byte `cbor:"1,keyasint,omitempty"` // JSON, for people and programs; empty: it tells nothing
 }
 
 // StreamOpen asks the responder to open its end of a stream.
@@ -333,3 +344,9 @@ func (*Auth) Type() Type { return TypeAuth }
 
 // Type implements Message.
 func (*Authed) Type() Type { return TypeAuthed }
+
+// Type implements Message.
+func (*Inspect) Type() Type { return TypeInspect }
+
+// Type implements Message.
+func (*Inspected) Type() Type { return TypeInspected }

@@ -35,6 +35,10 @@ func empty(t Type) Message {
 		return &Auth{}
 	case TypeAuthed:
 		return &Authed{}
+	case TypeInspect:
+		return &Inspect{}
+	case TypeInspected:
+		return &Inspected{}
 	}
 	return nil
 }

@@ -10,6 +10,9 @@ import (
 )
 
 // Bounds on what a message may hold: a peer can't make this side keep more.
+// MaxReport bounds what a server tells of itself, bytes.
+const MaxReport = MaxMessage / 2
+
 const (
 	maxList     = 1024     // entries, answers, results, ... in one batch; also the decoder's bound on any list
 	maxSets     = 64       // transports in a Hello
@@ -93,6 +96,8 @@ func validate(m Message) error {
 		)
 	case *Authed:
 		return first(check{len(m.Proof) != 0 && len(m.Proof) != sizeProof, "proof is not 32 bytes"})
+	case *Inspected:
+		return first(check{len(m.Report) > MaxReport, "report too long"})
 	case *Summary:
 		return first(check{!all(m.Problems, maxProblems, text), "too many or too long problems"})
 	}

@@ -67,6 +67,7 @@ func TestMessageRefuses(t *testing.T) {
 		"a path with a NUL":     &Open{Path: []byte("a\x00")},
 		"a path of 4097 bytes":  &Open{Path: bytes.Repeat([]byte("a"), maxPath+1)},
 		"a long offer":          &StreamOpen{Offer: make([]byte, maxOffer+1)},
+		"a long report":         &Inspected{Report: make([]byte, MaxReport+1)},
 		"a long ready offer":    &StreamReady{Offer: make([]byte, maxOffer+1)},
 		"a long text":           &Bye{Text: strings.Repeat("x", maxText+1)},
 		"an unknown answer":     &Answers{List: []Answer{{ID: 1, Action: 9}}},

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"scp_rdma/control"
+	"scp_rdma/localfs"
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+const (
+	// A proof is so many slots of so many bytes: more than one packet of any MTU,
+	// so that a way that swallows long ones is found out, and little memory.
+	proofSlots    = 4
+	proofSlotSize = 256 << 10
+	// proofTimeout is for the slots of one pair; verbs takes 5 s to give a way up.
+	proofTimeout = 20 * time.Second
+)
+
+// InspectConfig describes a look at a server.
+type InspectConfig struct {
+	Server     control.DialConfig
+	Wait       time.Duration // as SendConfig's
+	Transports *transport.Registry
+	Logger     hclog.Logger // nil: silent
+}
+
+// Inspection is what a look at a server has shown.
+type Inspection struct {
+	Report []byte      // what it tells of itself, JSON that nobody has checked; may be empty
+	Pairs  []PairProof // of all transports, in the order in which a transfer would try them
+	Passed []error     // why a transport has no pairs
+}
+
+// PairProof is one pair of rails, and whether bytes pass.
+type PairProof struct {
+	Transport, Local, Peer string
+	Joined                 time.Duration // to open both ends and swap proofs
+	Bytes                  int64         // written to the peer's slots and released there
+	Took                   time.Duration // for them
+	Err                    error         // why not
+}
+
+// Inspect asks a server what it has, pairs the rails of each transport as a
+// transfer would, and proves each pair with some bytes. A pair that fails is in
+// the result; an error means that there is none.
+func Inspect(ctx context.Context, cfg InspectConfig) (*Inspection, error) {
+	s := newSender(SendConfig{
+		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{},
+	})
+	in := &inspector{sender: s}
+	s.meet = in.ask
+	err := in.session(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
+	}
+	return &in.found, withPeer(cfg.Server.Addr, err)
+}
+
+// inspector is a sender that sends nothing but proofs.
+type inspector struct {
+	*sender
+	peer  *wire.Hello
+	found Inspection
+}
+
+func (in *inspector) session(ctx context.Context) error {
+	in.scout = in.sendScout(ctx)
+	defer in.scout.stop()
+	err := in.connect(ctx)
+	if in.conn == nil {
+		return err
+	}
+	if err == nil {
+		err = in.proveAll(ctx)
+	}
+	return in.end(ctx, err)
+}
+
+// ask swaps Hellos and has the server describe itself.
+func (in *inspector) ask(ctx context.Context) error {
+	var err error
+	if in.peer, err = in.hello(ctx); err != nil {
+		return err
+	}
+	if err := in.conn.Send(&wire.Inspect{}); err != nil {
+		return err
+	}
+	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	m, err := next[*wire.Inspected](hctx, in.conn)
+	if err != nil {
+		return fmt.Errorf("inspect: %w", err)
+	}
+	in.found.Report = m.Report
+	return nil
+}
+
+// proveAll proves the pairs of every transport, one after the other.
+func (in *inspector) proveAll(ctx context.Context) error {
+	c := newCrew(ctx)
+	c.run(in.readControl)
+	in.slots, in.slotSize = proofSlots, proofSlotSize
+	for _, tr := range in.cfg.Transports.All() {
+		in.proveRails(c.ctx, tr)
+	}
+	c.cancel(errDone)
+	if err := c.wait(); !errors.Is(err, errDone) {
+		return err
+	}
+	return nil
+}
+
+// proveRails proves the rails of one transport: for each the first way that works.
+func (in *inspector) proveRails(ctx context.Context, tr transport.Transport) {
+	mine, name := in.scout.probed, tr.Name()
+	if err := mine.errs[name]; err != nil {
+		in.found.Passed = append(in.found.Passed, err)
+		return
+	}
+	peer := railsOf(in.peer.Rails, name)
+	if len(peer) == 0 {
+		in.found.Passed = append(in.found.Passed, fmt.Errorf("%s: the other side doesn't offer it: %w", name, transport.ErrUnavailable))
+		return
+	}
+	pairs, err := tr.Pair(mine.rails[name], peer, pathOf(in.conn))
+	if err != nil {
+		in.found.Passed = append(in.found.Passed, fmt.Errorf("%s: %w", name, err))
+		return
+	}
+	in.transport = tr
+	for _, l := range lanesOf(pairs) {
+		for _, pair := range l.pairs {
+			p := in.prove(ctx, pair)
+			in.found.Pairs = append(in.found.Pairs, p)
+			if p.Err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+	}
+}
+
+// prove opens a stream and has its slots written, released and closed.
+func (in *inspector) prove(ctx context.Context, pair transport.RailPair) PairProof {
+	p := PairProof{Transport: in.transport.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name}
+	start := time.Now()
+	epoch := uint32(len(in.found.Pairs))
+	st, err := in.tryPair(ctx, 0, epoch, pair)
+	if err != nil {
+		p.Err = err
+		return p
+	}
+	p.Joined = time.Since(start)
+	pctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+	start = time.Now()
+	w := &sendWorker{s: in.sender, stream: st, epoch: epoch, count: &railCount{}}
+	for range proofSlots {
+		if err = w.sendNothing(pctx); err != nil {
+			break
+		}
+		p.Bytes += proofSlotSize
+	}
+	if err == nil {
+		err = st.Flush(pctx)
+	}
+	p.Took = time.Since(start)
+	p.Err = errors.Join(err, st.Close())
+	return p
+}
+
+// sendNothing sends a slot full of zeros that belong to no file: the receiver
+// checks its sum and drops it.
+func (w *sendWorker) sendNothing(ctx context.Context) error {
+	slot, err := w.stream.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	n := len(slot.Space())
+	clear(slot.Space())
+	return w.send(ctx, slot, filled{chunks: []wire.Chunk{{Entry: ^uint64(0), Length: uint32(n)}}, used: n})
+}
+
+// nothing is a Source without entries: no other method of it is ever called.
+type nothing struct{ Source }
+
+func (nothing) Next() (*localfs.Entry, error) { return nil, io.EOF }
