@@ -20,7 +20,8 @@ const (
 	// so that a way that swallows long ones is found out, and little memory.
 	proofSlots    = 4
 	proofSlotSize = 256 << 10
-	// proofTimeout is for the slots of one pair; verbs takes 5 s to give a way up.
+	// proofTimeout is for the slots of one pair: longer than any transport takes to
+	// find out that a way swallows packets.
 	proofTimeout = 20 * time.Second
 )
 

@@ -17,13 +17,17 @@ func devices(ctx context.Context, e env, o *options, log hclog.Logger) error {
 	t := verbs.New(o.verbsConfig(verbs.Host(), nil, log))
 	r := t.Describe(ctx)
 	if o.json {
-		b, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			return fmt.Errorf("devices: %w", err)
-		}
-		return printOut(e, string(b)+"\n")
+		return printJSON(e, r)
 	}
 	return printOut(e, strings.Join(doctor(r), "\n")+"\n")
+}
+
+func printJSON(e env, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("devices: %w", err)
+	}
+	return printOut(e, string(b)+"\n")
 }
 
 // doctor is the report for people: every device, and every cure.
@@ -70,7 +74,7 @@ func deviceLines(d verbs.DeviceReport) []string {
 }
 
 func portLines(p verbs.PortReport) []string {
-	line := fmt.Sprintf("  port %d: %s, %s", p.Number, p.State, p.Link)
+	line := fmt.Sprintf("  port %d: %s, %s", p.Number, quote(p.State), quote(p.Link))
 	if p.Speed > 0 {
 		line += fmt.Sprintf(", %g Gb/s", float64(p.Speed)/1e9)
 	}
@@ -89,11 +93,11 @@ func portLines(p verbs.PortReport) []string {
 		if g.Chosen {
 			mark = "*"
 		}
-		row := fmt.Sprintf("   %sGID %d: %s, %s", mark, g.Index, g.GID, g.Type)
+		row := fmt.Sprintf("   %sGID %d: %s, %s", mark, g.Index, quote(g.GID), quote(g.Type))
 		if g.Netdev != "" {
 			row += " on " + quote(g.Netdev)
 		}
-		lines = append(lines, row+": "+g.Why)
+		lines = append(lines, row+": "+quote(g.Why))
 	}
 	return lines
 }

@@ -20,7 +20,8 @@ Usage:
   scp_rdma [flags] SRC... HOST:[PATH]             send
   scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    receive into DIR, until stopped
   scp_rdma keygen [--key-file FILE]               make a key
-  scp_rdma devices [--json]                       RDMA devices, used or why not
+  scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;
+                                                  HOST's too, and what joins them
   scp_rdma version | help
 
 Examples:

@@ -10,6 +10,7 @@ import (
 	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/localfs"
+	"scp_rdma/transport"
 )
 
 // push sends the sources of a job.
@@ -50,29 +51,35 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 
 // send runs the transfer. The report is nil if it did not begin.
 func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
-	addr := net.JoinHostPort(j.to.host, strconv.Itoa(int(o.port)))
-	key, err := o.clientKey(e)
+	at, reg, err := reach(ctx, e, con, o, j.to.host, log)
 	if err != nil {
 		return nil, err
 	}
-	if o.noAuth {
-		con.note("--no-auth: nothing shows that " + quote(j.to.host) + " is the server you mean")
-	}
-	con.title("connecting to " + quote(addr))
-	peer := resolve(ctx, o, j.to.host)
-	reg, err := clientTransports(o, peer, log)
-	if err != nil {
-		return nil, err
-	}
-	log.Info("sending", "to", addr, "resolved", peer, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
+	log.Info("sending", "to", at.Addr, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
 	return engine.Send(ctx, engine.SendConfig{
-		Server: control.DialConfig{
-			Network: o.network(), Addr: addr, Key: key, NoAuth: o.noAuth, Config: control.Config{Logger: log.Named("control")},
-		},
-		Wait: o.wait, Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
+		Server: at, Wait: o.wait, Transports: reg, Streams: o.streams, NoChecksum: o.unchecked,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr,
 		Observer: con, Logger: log.Named("engine"),
 	})
+}
+
+// reach is how a client comes to a server, and what it may send over.
+func reach(ctx context.Context, e env, con *console, o *options, host string, log hclog.Logger) (control.DialConfig, *transport.Registry, error) {
+	addr := net.JoinHostPort(host, strconv.Itoa(int(o.port)))
+	key, err := o.clientKey(e)
+	if err != nil {
+		return control.DialConfig{}, nil, err
+	}
+	if o.noAuth {
+		con.note("--no-auth: nothing shows that " + quote(host) + " is the server you mean")
+	}
+	con.title("connecting to " + quote(addr))
+	peer := resolve(ctx, o, host)
+	log.Debug("resolved", "host", host, "address", peer)
+	reg, err := clientTransports(o, peer, log)
+	return control.DialConfig{
+		Network: o.network(), Addr: addr, Key: key, NoAuth: o.noAuth, Config: control.Config{Logger: log.Named("control")},
+	}, reg, err
 }
 
 // settle prints the summary and says what a transfer ended with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -67,10 +68,17 @@ func words(args []string) []string {
 	return args
 }
 
+// namesPath says whether an argument has the form HOST:PATH; a bare address has
+// colons as well.
+func namesPath(arg string) bool {
+	_, err := netip.ParseAddr(unbracket(arg))
+	return err != nil && looksRemote(arg)
+}
+
 // subCommand is the sub-command that args call, "" if they mean a copy: a first
 // word is one only if no later argument has the form HOST:...
 func subCommand(args []string) string {
-	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices"}, args[0]) || slices.ContainsFunc(args[1:], looksRemote) {
+	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices"}, args[0]) || slices.ContainsFunc(args[1:], namesPath) {
 		return ""
 	}
 	return args[0]
@@ -88,8 +96,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 		return usagef("%s: keygen makes a key, it takes no files; another place for it is --key-file FILE", quote(args[0]))
 	case o.keygen:
 		return keygen(e, o)
-	case o.devices && len(args) > 0:
-		return usagef("%s: devices looks at this host, it takes no names", quote(args[0]))
+	case o.devices && len(args) > 1:
+		return usagef("%s: devices looks at one host", quote(args[1]))
+	case o.devices && len(args) == 1:
+		return inspect(ctx, e, con, o, args[0], log)
 	case o.devices:
 		return devices(ctx, e, o, log)
 	case o.server && len(args) > 0:

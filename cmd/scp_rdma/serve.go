@@ -54,8 +54,9 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
 	err = engine.Serve(ctx, engine.ServeConfig{
 		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace,
-		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
-		Limits:  o.limits.session(), Quota: o.limits.all(o.authorized != ""),
+		NewSink:  func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
+		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
+		Limits:   o.limits.session(), Quota: o.limits.all(o.authorized != ""),
 		Observer: seen, Logger: log.Named("engine"),
 	})
 	if sig, ok := interrupted(ctx); ok && errors.Is(err, engine.ErrCut) {

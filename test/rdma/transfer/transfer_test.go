@@ -165,6 +165,22 @@ func TestAKilledPeerIsNoticed(t *testing.T) {
 	}
 }
 
+// Both hosts' devices, and a proof of each pair: also of those that don't work.
+func TestDevicesOfAServerAreAskedForAndProved(t *testing.T) {
+	s := serve(t)
+	host := strings.TrimSuffix(self, ":")
+	code, text := s.send(t, "devices", host)
+	for _, want := range []string{"here:", host + ":", "verbs: rxe0 - rxe0: works, joined in ", "verbs: rxe1 - rxe1: works, ", "tcp: "} {
+		if code != 0 || !strings.Contains(text, want) {
+			t.Errorf("exit %d, no word of %q: %s", code, want, text)
+		}
+	}
+	if code, text := s.send(t, "devices", host, "-d", "rxe9"); code != 4 || !strings.Contains(text, "rxe9") {
+		t.Errorf("a device that isn't there: exit %d: %s", code, text)
+	}
+	s.stop(t)
+}
+
 // moved is how many bytes the cards have sent to themselves: soft-RoCE counts
 // packets only, of at most 4096 bytes.
 func moved() (n int) {

@@ -25,6 +25,11 @@ func TestBetweenTwoGuests(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(dir, "key"), key, 0o600))
 	s := &server{env: append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key"))}
 	to := strings.Fields(os.Getenv("RDMA_PEER_IPS"))[0] + ":"
+	code, text := s.send(t, "devices", strings.TrimSuffix(to, ":"))
+	if code != 0 || !strings.Contains(text, "verbs: rxe0 - rxe0: works, ") || !strings.Contains(text, "verbs: rxe1 - rxe1: works, ") || !strings.Contains(text, "tcp: ") {
+		t.Errorf("devices: exit %d: %s", code, text)
+	}
+	t.Log(text)
 	for name, how := range map[string][]string{"one": {"-j", "1"}, "eight": {"-j", "8"}, "both": {"-j", "8", "-d", "rxe0,rxe1"}} {
 		for _, src := range []string{large, small} {
 			code, text := s.send(t, append(how, "--rails", src, to+name+"/")...)
