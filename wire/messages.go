@@ -132,7 +132,7 @@ type Opened struct {
 	Window uint32   `cbor:"3,keyasint"`           // entries the client may have open
 }
 
-// Inspect, in place of Open, asks what the server has: the session is for proving
+// Inspect is said in place of Open and asks what the server has: the session is for proving
 // streams, no entries are taken.
 type Inspect struct{}
 
