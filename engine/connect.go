@@ -81,6 +81,7 @@ func (s *sender) dial(ctx context.Context) error {
 		return err
 	}
 	s.conn = conn
+	s.log.Debug("connected", "server", conn.RemoteAddr(), "since start", time.Since(s.started))
 	err = s.meet(ctx)
 	var remote *RemoteError
 	if errors.As(err, &remote) && remote.Code == wire.ByeBusy {

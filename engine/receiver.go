@@ -105,6 +105,7 @@ func (r *receiver) greet(ctx context.Context) error {
 	}
 	r.peer = hello
 	r.mine = probe(ctx, r.cfg.Transports)
+	r.log.Debug("greeted", "software", hello.Software, "since start", time.Since(r.started))
 	if len(r.mine.sets) == 0 {
 		return errors.Join(append(slices.Collect(maps.Values(r.mine.errs)), transport.ErrUnavailable)...)
 	}
@@ -182,6 +183,7 @@ func (r *receiver) open(o *wire.Open) error {
 	r.dirs[0] = &inDir{dir: r.base.Dir}
 	r.tops = o.Tops
 	r.opened = true
+	r.log.Debug("target open", "path", r.base.Path, "since start", time.Since(r.started))
 	if r.cfg.Observer != nil {
 		r.cfg.Observer.Started(r.info())
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -126,6 +127,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	}
 	w := &recvWorker{r: in.r, stream: st, id: m.Stream, epoch: m.Epoch, count: in.count(tr.Name(), st.Rail())}
 	w.count.streams.Add(1)
+	in.r.log.Debug("stream joined", "stream", m.Stream, "rail", st.Rail(), "since start", time.Since(in.r.started))
 	err = w.run(ctx)
 	closeErr := st.Close()
 	if errors.Is(err, io.EOF) {

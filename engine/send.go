@@ -199,6 +199,8 @@ func (s *sender) openTarget(ctx context.Context) error {
 		return fmt.Errorf("the other side grants no entries: %w", ErrProtocol)
 	}
 	s.setWindow(min(s.cfg.Window, int(opened.Window)))
+	s.log.Debug("target open", "path", string(opened.Target), "transport", s.transport.Name(), "streams", s.streams,
+		"slots", s.slots, "slot size", s.slotSize, "since start", time.Since(s.started))
 	return nil
 }
 
@@ -212,6 +214,7 @@ func (s *sender) transfer(ctx context.Context) error {
 	c.run(s.readControl)
 	err := s.runStreams(c)
 	if err == nil {
+		s.log.Debug("everything has its result", "since start", time.Since(s.started))
 		err = s.finish(c.ctx)
 	}
 	if err == nil {

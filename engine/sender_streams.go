@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -68,6 +69,7 @@ func (s *sender) openStream(ctx context.Context, id uint32, l lane, count *railC
 		st, err := s.tryPair(ctx, id, uint32(epoch), pair)
 		if err == nil {
 			count.peer.Store(&pair.Peer.Name)
+			s.log.Debug("stream joined", "stream", id, "rail", l.rail, "peer", pair.Peer.Name, "since start", time.Since(s.started))
 			return st, uint32(epoch), nil
 		}
 		if ctx.Err() != nil {
