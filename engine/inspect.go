@@ -101,6 +101,7 @@ func (in *inspector) ask(ctx context.Context) error {
 		return fmt.Errorf("inspect: %w", err)
 	}
 	in.found.Report = m.Report
+	close(in.opened) // there is no target to wait for
 	return nil
 }
 

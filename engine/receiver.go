@@ -96,6 +96,10 @@ func (r *receiver) session(ctx context.Context) error {
 func (r *receiver) greet(ctx context.Context) error {
 	hctx, cancel := context.WithTimeout(ctx, r.limits.Greeting)
 	defer cancel()
+	// The client says its Hello once it knows what it has itself: the time for both.
+	var probing sync.WaitGroup
+	defer probing.Wait()
+	probing.Go(func() { r.mine = probe(hctx, r.cfg.Transports) })
 	hello, err := next[*wire.Hello](hctx, r.conn)
 	if err != nil {
 		return err
@@ -104,7 +108,7 @@ func (r *receiver) greet(ctx context.Context) error {
 		return fmt.Errorf("the client speaks version %d, this server %d: %w", hello.Version, wire.Version, control.ErrVersion)
 	}
 	r.peer = hello
-	r.mine = probe(ctx, r.cfg.Transports)
+	probing.Wait()
 	r.log.Debug("greeted", "software", hello.Software, "since start", time.Since(r.started))
 	if len(r.mine.sets) == 0 {
 		return errors.Join(append(slices.Collect(maps.Values(r.mine.errs)), transport.ErrUnavailable)...)

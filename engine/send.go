@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"scp_rdma/control"
+	"scp_rdma/planner"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
@@ -98,7 +99,7 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 	return peer, err
 }
 
-// greet swaps Hellos, chooses transport and rails, and has the target opened.
+// greet swaps Hellos, chooses transport and rails, and asks for the target.
 func (s *sender) greet(ctx context.Context) error {
 	mine := s.scout.probed
 	peer, err := s.hello(ctx)
@@ -121,7 +122,8 @@ func (s *sender) greet(ctx context.Context) error {
 	if err := s.agree(peer.Limits); err != nil {
 		return err
 	}
-	return s.openTarget(ctx)
+	s.log.Debug("agreed", "transport", s.transport.Name(), "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
+	return s.askTarget()
 }
 
 // directSource is a Source that can read files without the page cache.
@@ -151,6 +153,7 @@ func (s *sender) agree(l wire.Limits) error {
 	}
 	s.streams = min(s.streams, int(l.Slots))
 	s.slots = max(min(s.slots, int(l.Slots)/s.streams, transport.MaxSlots), 1)
+	s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
 	return nil
 }
 
@@ -159,7 +162,10 @@ func (s *sender) agree(l wire.Limits) error {
 // MiB on soft-RoCE, bench/results). What the user has set stays.
 func (s *sender) fit() {
 	files, size := int64(s.count.files.Load()), int64(s.count.bytes.Load())
-	frames := func() int64 { return size/int64(s.slotSize) + files/wire.MaxChunks + 1 }
+	frames := func() int64 {
+		slot := int64(s.slotSize)
+		return max((size+slot-1)/slot, (files+wire.MaxChunks-1)/wire.MaxChunks, 1)
+	}
 	if s.cfg.Streams == 0 {
 		s.streams = int(min(int64(s.streams), frames()))
 	}
@@ -169,15 +175,16 @@ func (s *sender) fit() {
 		s.slotSize = int(min(int64(s.slotSize), (fits+4095)&^4095))
 	}
 	if s.cfg.Slots == 0 {
-		s.slots = int(min(int64(s.slots), frames()/int64(s.streams)+2))
+		s.slots = int(min(int64(s.slots), frames()/int64(s.streams)+1))
 	}
 }
 
 // maxOpenDirIDs is how many source directories an Open can name.
 const maxOpenDirIDs = 1024
 
-// openTarget tells the server where the entries shall go.
-func (s *sender) openTarget(ctx context.Context) error {
+// askTarget tells the server where the entries shall go. What it says to that is
+// taken while the streams are made: it reads the Open before their StreamOpens.
+func (s *sender) askTarget() error {
 	boot, dirs := s.cfg.Source.Identity()
 	t := s.cfg.Target
 	open := &wire.Open{
@@ -188,23 +195,25 @@ func (s *sender) openTarget(ctx context.Context) error {
 	for _, d := range dirs[:min(len(dirs), maxOpenDirIDs)] {
 		open.Dirs = append(open.Dirs, wire.FileID{Dev: d.Dev, Ino: d.Ino})
 	}
-	if err := s.conn.Send(open); err != nil {
-		return err
-	}
-	opened, err := next[*wire.Opened](ctx, s.conn)
-	if err != nil {
-		return err
-	}
-	if opened.Window < 1 {
+	return s.conn.Send(open)
+}
+
+// takeOpened notes that the target is there: the walk may begin.
+func (s *sender) takeOpened(m *wire.Opened) error {
+	switch {
+	case s.window != nil:
+		return fmt.Errorf("two targets: %w", ErrProtocol)
+	case m.Window < 1:
 		return fmt.Errorf("the other side grants no entries: %w", ErrProtocol)
 	}
-	s.setWindow(min(s.cfg.Window, int(opened.Window)))
-	s.log.Debug("target open", "path", string(opened.Target), "transport", s.transport.Name(), "streams", s.streams,
-		"slots", s.slots, "slot size", s.slotSize, "since start", time.Since(s.started))
+	s.setWindow(min(s.cfg.Window, int(m.Window)))
+	s.log.Debug("target open", "path", string(m.Target), "since start", time.Since(s.started))
+	s.phase.Store(uint32(PhaseSending))
+	close(s.opened)
 	return nil
 }
 
-// transfer does the work between Opened and Bye.
+// transfer does the work between Open and Bye.
 func (s *sender) transfer(ctx context.Context) error {
 	c := newCrew(ctx)
 	defer c.cancel(nil)

@@ -33,7 +33,9 @@ type sender struct {
 	lanes                    []lane
 	local                    []transport.Rail
 	streams, slots, slotSize int
-	window                   *semaphore.Weighted // of entries open
+
+	opened chan struct{}       // closed when the target is open
+	window *semaphore.Weighted // of entries open; from then on
 
 	ready   waiting[*wire.StreamReady] // StreamOpen -> StreamReady
 	summary chan *wire.Summary
@@ -92,6 +94,7 @@ func newSender(cfg SendConfig) *sender {
 		log:     loggerOr(cfg.Logger),
 		open:    map[uint64]*item{},
 		units:   map[uint64]sent{},
+		opened:  make(chan struct{}),
 		summary: make(chan *wire.Summary, 1),
 		started: time.Now(),
 	}
@@ -105,7 +108,6 @@ func (s *sender) setWindow(n int) {
 		n = DefaultWindow
 	}
 	s.window = semaphore.NewWeighted(int64(n))
-	s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
 }
 
 func (s *sender) wakeWorkers() {

@@ -22,7 +22,6 @@ func (s *sender) runStreams(c *crew) error {
 	if err != nil {
 		return err
 	}
-	s.phase.Store(uint32(PhaseSending))
 	entries := make(chan wire.Entry, announceBatch*2)
 	c.run(func(ctx context.Context) error { return s.walk(ctx, entries) })
 	c.run(func(ctx context.Context) error { return s.announce(ctx, entries) })
@@ -81,11 +80,12 @@ func (s *sender) openStream(ctx context.Context, id uint32, l lane, count *railC
 	return nil, 0, fmt.Errorf("rail %s: %w", l.rail, errors.Join(append(errs, transport.ErrUnavailable)...))
 }
 
-// tryPair opens one endpoint, has the peer open its own, and connects.
+// tryPair opens one endpoint, has the peer open its own, and connects. The time
+// for that runs from when the target is open: before, the peer is busy with it.
 func (s *sender) tryPair(ctx context.Context, id, epoch uint32, pair transport.RailPair) (transport.SendStream, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	ep, err := s.transport.Open(ctx, transport.OpenRequest{
+	octx, opened := context.WithTimeout(ctx, connectTimeout)
+	defer opened()
+	ep, err := s.transport.Open(octx, transport.OpenRequest{
 		Pair: pair, Role: transport.Sender, Initiator: true, Session: s.id, Key: s.key,
 		Stream: id, Epoch: epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
 	})
@@ -101,6 +101,11 @@ func (s *sender) tryPair(ctx context.Context, id, epoch uint32, pair transport.R
 	if err != nil {
 		return nil, err
 	}
+	if _, err := wait(ctx, s.opened); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	ready, err := wait(ctx, answer)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 
 	"scp_rdma/localfs"
+	"scp_rdma/planner"
+	"scp_rdma/wire"
 )
 
 func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
@@ -14,7 +16,7 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 		const workers = 8
 		s := newSender(SendConfig{})
 		s.slotSize = 4096
-		s.setWindow(1)
+		s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
 		s.open[1] = &item{e: &localfs.Entry{Kind: localfs.KindFile, Size: workers * 4096}}
 		var took atomic.Int64
 		for range workers {

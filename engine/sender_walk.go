@@ -17,6 +17,9 @@ const announceBatch = 256
 // walk hands what the scout finds to announce, as far as the window goes.
 func (s *sender) walk(ctx context.Context, out chan<- wire.Entry) error {
 	defer close(out)
+	if _, err := wait(ctx, s.opened); err != nil {
+		return err
+	}
 	for {
 		var e *localfs.Entry
 		var ok bool
@@ -99,6 +102,8 @@ func (s *sender) readControl(ctx context.Context) error {
 
 func (s *sender) take(m wire.Message) error {
 	switch m := m.(type) {
+	case *wire.Opened:
+		return s.takeOpened(m)
 	case *wire.Answers:
 		return s.takeAnswers(m.List)
 	case *wire.Results:

@@ -36,6 +36,7 @@ type domain struct {
 
 	mu      sync.Mutex
 	pollers []*poller
+	ports   map[int]nic.Port // as the first stream on each found it
 }
 
 // domain finds or opens the domain of a session and device, and holds it.
@@ -46,7 +47,7 @@ func (t *Transport) domain(key domainKey) (*domain, error) {
 		d.refs++
 		return d, nil
 	}
-	d := &domain{t: t, key: key, refs: 1}
+	d := &domain{t: t, key: key, refs: 1, ports: map[int]nic.Port{}}
 	if err := d.open(); err != nil {
 		return nil, err
 	}
@@ -105,6 +106,7 @@ func (d *domain) watch(ctx context.Context) {
 			return
 		}
 		d.t.cfg.Logger.Info("event", "device", d.key.device, "event", e.Type.String(), "port", e.Port, "QP", e.QPN)
+		d.forget(e.Port)
 		d.each(func(l *link) {
 			if err := eventError(e, l.qpn, l.port.Number); err != nil {
 				l.fail(err)
@@ -161,4 +163,27 @@ func (d *domain) poller(n int) (*poller, error) {
 	p.take(n)
 	d.pollers = append(d.pollers, p)
 	return p, nil
+}
+
+// port is the state of a port when the session came to it: reading it anew, with
+// its GID table, would cost each stream more than making its QP. What changes
+// afterwards is an event, which ends the streams it is about and has the port forgotten.
+func (d *domain) port(number int) (nic.Port, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p, ok := d.ports[number]; ok {
+		return p, nil
+	}
+	p, err := d.dev.Port(number)
+	if err == nil {
+		d.ports[number] = p
+	}
+	return p, err
+}
+
+// forget has a port looked at anew by the next stream; 0 is of no port.
+func (d *domain) forget(number int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.ports, number)
 }

@@ -103,7 +103,7 @@ func (e *endpoint) open(ctx context.Context, t *Transport) error {
 		return err
 	}
 	l.d = d
-	if l.port, err = d.dev.Port(int(e.rail.Port)); err != nil {
+	if l.port, err = d.port(int(e.rail.Port)); err != nil {
 		return err
 	}
 	if l.port.State != nic.PortActive {

@@ -36,18 +36,19 @@ func (t *Transport) Candidates(ctx context.Context) ([]Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
+	networks := networks()
 	var all []Candidate
 	for _, d := range devices {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		all = append(all, t.device(d)...)
+		all = append(all, t.device(d, networks)...)
 	}
 	return all, nil
 }
 
 // device makes candidates of a device's ports.
-func (t *Transport) device(d nic.Listed) []Candidate {
+func (t *Transport) device(d nic.Listed, networks []netip.Prefix) []Candidate {
 	bad := func(a nic.DeviceAttr, err error) []Candidate {
 		return []Candidate{{Rail: transport.Rail{Name: d.Name}, Device: a, Err: err}}
 	}
@@ -80,7 +81,7 @@ func (t *Transport) device(d nic.Listed) []Candidate {
 		}
 		c.Port.Number = n
 		if c.Err == nil {
-			c.Rail.Info = railOf(c.Port, c.GIDs)
+			c.Rail.Info = railOf(c.Port, c.GIDs, networks)
 		}
 		all = append(all, c)
 	}
@@ -150,27 +151,37 @@ func rank(g nic.GID) int {
 }
 
 // railOf describes a port to peers.
-func railOf(p nic.Port, gids []nic.GID) []byte {
+func railOf(p nic.Port, gids []nic.GID, networks []netip.Prefix) []byte {
 	r := wire.VerbsRail{Link: wire.VerbsIB, Port: uint8(p.Number), MTU: uint16(p.ActiveMTU), LID: p.LID}
 	if p.Ethernet {
 		r.Link = wire.VerbsEthernet
 	}
 	for _, g := range gids {
-		r.GIDs = append(r.GIDs, wire.VerbsGID{GID: g.GID, Type: uint8(g.Type) + 1, Index: uint8(g.Index), Bits: prefixBits(g)})
+		r.GIDs = append(r.GIDs, wire.VerbsGID{GID: g.GID, Type: uint8(g.Type) + 1, Index: uint8(g.Index), Bits: prefixBits(g, networks)})
 	}
 	return r.Append(nil)
 }
 
+// networks are the addresses of this host's network cards, each with the length
+// of its prefix; none where they can't be listed.
+func networks() []netip.Prefix {
+	addrs, _ := net.InterfaceAddrs() // without them, what is usual is taken
+	var list []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // prefixBits is the length of the network's prefix that a GID is in, within 128
 // bits. A card of another network namespace can't be asked: then what is usual.
-func prefixBits(g nic.GID) uint8 {
+func prefixBits(g nic.GID, networks []netip.Prefix) uint8 {
 	a := netip.AddrFrom16(g.GID)
-	if in, err := net.InterfaceByName(g.Netdev); err == nil && g.Type != nic.GIDIB {
-		addrs, err := in.Addrs()
-		for i := 0; err == nil && i < len(addrs); i++ {
-			if p, err := netip.ParsePrefix(addrs[i].String()); err == nil && p.Addr() == a.Unmap() {
-				return uint8(p.Bits() + 128 - p.Addr().BitLen())
-			}
+	for _, p := range networks {
+		if p.Addr() == a.Unmap() && g.Type != nic.GIDIB {
+			return uint8(p.Bits() + 128 - p.Addr().BitLen())
 		}
 	}
 	if a.Is4In6() {
@@ -245,7 +256,7 @@ func (t *Transport) rail(all []Candidate, name string) (transport.Rail, error) {
 	}
 	for _, g := range c.GIDs {
 		if g.Index == index {
-			return transport.Rail{Name: name, Info: railOf(c.Port, []nic.GID{g})}, nil
+			return transport.Rail{Name: name, Info: railOf(c.Port, []nic.GID{g}, networks())}, nil
 		}
 	}
 	return transport.Rail{}, fmt.Errorf("no GID of index %d, there are %v: %w", index, indices(c.GIDs), transport.ErrUnavailable)

@@ -3,6 +3,8 @@
 package ibv
 
 /*
+#include <net/if.h>
+
 #include "lib.h"
 */
 import "C"
@@ -10,7 +12,6 @@ import "C"
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"unsafe"
 
@@ -106,15 +107,24 @@ func (d *Device) gids(port, n int, ethernet bool) []nic.GID {
 			continue
 		}
 		g := nic.GID{Index: int(r.gid_index), GID: *(*[16]byte)(unsafe.Pointer(&r.gid)), Type: nic.GIDType(r.gid_type)}
-		if i, err := net.InterfaceByIndex(int(r.ndev_ifindex)); err == nil {
-			g.Netdev = i.Name
-		} else {
+		if g.Netdev = interfaceName(r.ndev_ifindex); g.Netdev == "" {
 			g.Netdev = d.p.sys.netdev(d.name, port, g.Index) // of another network namespace
 		}
 		all = append(all, g)
 	}
 	slices.SortFunc(all, func(a, b nic.GID) int { return a.Index - b.Index })
 	return all
+}
+
+// interfaceName is the name of a network interface, "" if there is none of that
+// index here (if_indextoname(3)). One ioctl, where Go's net lists all interfaces
+// and their addresses: 1 ms on an emulated CPU, and each row of each table asks.
+func interfaceName(index C.uint32_t) string {
+	var name [C.IF_NAMESIZE]C.char
+	if C.if_indextoname(C.uint(index), &name[0]) == nil {
+		return ""
+	}
+	return C.GoString(&name[0])
 }
 
 // mtuBytes makes bytes of enum ibv_mtu, 0 of what is none.
