@@ -49,7 +49,7 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 	data := slot.Data()
 	w.count.bytes.Add(uint64(len(data)))
 	if w.head.Protection != wire.ProtectNone && wire.Sum(data) != w.head.DataSum {
-		w.r.log.Warn("a frame did not verify", "stream", w.id, "unit", w.head.Unit)
+		w.r.log.Warn("a frame did not verify", "stream", w.id, "rail", w.stream.Rail(), "unit", w.head.Unit)
 		return nil, []uint64{w.head.Unit}, nil, nil
 	}
 	return []uint64{w.head.Unit}, nil, w.apply(data), nil
@@ -60,11 +60,11 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 func (w *recvWorker) gate(slot *transport.Slot) error {
 	w.raw = append(w.raw[:0], slot.Head()...)
 	if err := wire.ParseFrameHead(w.raw, &w.head); err != nil {
-		return fmt.Errorf("stream %d: %w", w.id, err)
+		return fmt.Errorf("stream %d on rail %s: %w", w.id, w.stream.Rail(), err)
 	}
 	if w.head.Stream != w.id || w.head.Epoch != w.epoch {
-		return fmt.Errorf("frame of stream %d epoch %d on stream %d epoch %d: %w",
-			w.head.Stream, w.head.Epoch, w.id, w.epoch, ErrProtocol)
+		return fmt.Errorf("frame of stream %d epoch %d on stream %d epoch %d, rail %s: %w",
+			w.head.Stream, w.head.Epoch, w.id, w.epoch, w.stream.Rail(), ErrProtocol)
 	}
 	if int(w.head.DataLen) != len(slot.Data()) {
 		return fmt.Errorf("frame says %d bytes of data, the slot holds %d: %w", w.head.DataLen, len(slot.Data()), ErrProtocol)

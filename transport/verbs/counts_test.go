@@ -1,22 +1,14 @@
 package verbs_test
 
 import (
-	"context"
-	"crypto/rand"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"scp_rdma/control"
 	"scp_rdma/engine"
-	"scp_rdma/keys"
-	"scp_rdma/localfs"
 	"scp_rdma/transport"
-	"scp_rdma/transport/verbs"
 	"scp_rdma/transport/verbs/internal/nic"
 	"scp_rdma/transport/verbs/internal/softnic"
 )
@@ -33,82 +25,30 @@ func (c *tally) calls() int64 {
 	return c.posts.Load() + c.reposts.Load() + c.polls.Load() + c.arms.Load()
 }
 
-// The decorators count on the way to the devices.
-type (
-	countingHost struct {
-		nic.Provider
-		c *tally
+// hooks count on the way to the devices.
+func (c *tally) hooks() hooks {
+	return hooks{
+		post: func(_ nic.QP, chain []nic.SendWR, _ func(nic.MR) []byte) {
+			c.posts.Add(1)
+			for _, w := range chain {
+				if w.Op == nic.OpWrite {
+					c.writes.Add(1)
+					c.bytes.Add(int64(w.Length))
+				} else {
+					c.sends.Add(1)
+				}
+			}
+		},
+		repost: func(n int) {
+			c.reposts.Add(1)
+			c.recvs.Add(int64(n))
+		},
+		poll: func(n int) {
+			c.polls.Add(1)
+			c.completions.Add(int64(n))
+		},
+		arm: func() { c.arms.Add(1) },
 	}
-	countingDevice struct {
-		nic.Device
-		c *tally
-	}
-	countingPD struct {
-		nic.PD
-		c *tally
-	}
-	countingCQ struct {
-		nic.CQ
-		c *tally
-	}
-	countingQP struct {
-		nic.QP
-		c *tally
-	}
-)
-
-func (h countingHost) Open(name string) (nic.Device, error) {
-	d, err := h.Provider.Open(name)
-	return countingDevice{d, h.c}, err
-}
-
-func (d countingDevice) AllocPD() (nic.PD, error) {
-	pd, err := d.Device.AllocPD()
-	return countingPD{pd, d.c}, err
-}
-
-func (d countingDevice) CreateCQ(n int) (nic.CQ, error) {
-	cq, err := d.Device.CreateCQ(n)
-	return countingCQ{cq, d.c}, err
-}
-
-func (p countingPD) CreateQP(cq nic.CQ, caps nic.Caps) (nic.QP, nic.Caps, error) {
-	if c, ok := cq.(countingCQ); ok {
-		cq = c.CQ
-	}
-	qp, caps, err := p.PD.CreateQP(cq, caps)
-	return countingQP{qp, p.c}, caps, err
-}
-
-func (q countingCQ) Poll(batch []nic.WC) (int, error) {
-	n, err := q.CQ.Poll(batch)
-	q.c.polls.Add(1)
-	q.c.completions.Add(int64(n))
-	return n, err
-}
-
-func (q countingCQ) Arm() error {
-	q.c.arms.Add(1)
-	return q.CQ.Arm()
-}
-
-func (q countingQP) PostSend(chain []nic.SendWR) (int, error) {
-	q.c.posts.Add(1)
-	for _, w := range chain {
-		if w.Op == nic.OpWrite {
-			q.c.writes.Add(1)
-			q.c.bytes.Add(int64(w.Length))
-		} else {
-			q.c.sends.Add(1)
-		}
-	}
-	return q.QP.PostSend(chain)
-}
-
-func (q countingQP) PostRecv(chain []nic.RecvWR) (int, error) {
-	q.c.reposts.Add(1)
-	q.c.recvs.Add(int64(len(chain)))
-	return q.QP.PostRecv(chain)
 }
 
 // TestWhatATransferAsksOfTheDevices bounds the requests, completions and calls of
@@ -153,57 +93,20 @@ func TestWhatATransferAsksOfTheDevices(t *testing.T) {
 	}
 }
 
-func fill(t *testing.T, path string, n int) {
-	t.Helper()
-	b := make([]byte, n)
-	rand.Read(b) // never fails
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // transfer sends a directory from one host of a fabric to another, and says how
 // many allocations that took.
 func transfer(t *testing.T, src string, client, server *tally) uint64 {
 	t.Helper()
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	f := &softnic.Fabric{}
-	side := func(host byte, c *tally) *transport.Registry {
-		return transport.NewRegistry(verbs.New(verbs.Config{
-			Devices: countingHost{f.Host(softnic.RXE("rxe0", [4]byte{10, 1, 0, host})), c}, StrictRNR: true,
-		}))
+	side := func(host byte, c *tally) transport.Transport {
+		return over(spyHost{f.Host(softnic.RXE("rxe0", [4]byte{10, 1, 0, host})), c.hooks()})
 	}
-	key := keys.New()
-	ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("count", key)})
-	check(err)
-	root, err := localfs.OpenRoot(t.TempDir(), true)
-	check(err)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- engine.Serve(ctx, engine.ServeConfig{
-			Listener: ln, Transports: side(2, server), Grace: time.Minute,
-			NewSink: func(_ keys.Holder, o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil },
-		})
-	}()
-	source, err := localfs.OpenSource([]string{src + "/."}, localfs.SourceOptions{})
-	check(err)
+	s := serve(t, side(2, server))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err = engine.Send(ctx, engine.SendConfig{
-		Server: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, Transports: side(1, client), Source: source,
-		Target: localfs.Target{Contents: true}, Streams: 4,
-	})
-	check(err)
+	_, err := s.send(t.Context(), t, src, func(c *engine.SendConfig) { c.Streams = 4 }, side(1, client))
+	check(t, err)
 	runtime.ReadMemStats(&after)
-	check(source.Close())
-	stop()
-	check(<-done)
-	check(root.Close())
+	s.stop(t)
 	return after.Mallocs - before.Mallocs
 }
