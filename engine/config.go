@@ -61,6 +61,7 @@ type SendConfig struct {
 	Wait   time.Duration // how long to ask a busy server again and again; 0: not at all
 
 	Transports *transport.Registry // most preferred first
+	EveryRail  bool                // a rail on which no stream comes about is an error: the user has named it
 	Streams    int                 // 0: DefaultStreams
 	Slots      int                 // slots of each stream; 0: from the memory budget
 	SlotSize   int                 // bytes; 0: DefaultSlotSize
@@ -120,7 +121,8 @@ type Observer interface {
 	// without a word, before it is asked again.
 	Busy(why error, again time.Duration)
 	// Chosen is called when it is known which transport will be tried, and why not
-	// each of those that are preferred to it.
+	// each of those that are preferred to it: once at the start, and again if no
+	// stream came about over that one.
 	Chosen(transport string, passed []error)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)

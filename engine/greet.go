@@ -56,60 +56,6 @@ func probe(ctx context.Context, reg *transport.Registry) probed {
 	return p
 }
 
-// lane is one local rail with the ways to join it to the peer, best first.
-type lane struct {
-	rail  string
-	pairs []transport.RailPair
-}
-
-// chosen is the transport of a session.
-type chosen struct {
-	transport transport.Transport
-	lanes     []lane
-	passed    []error // why those that are preferred to it are not used
-}
-
-// choose finds the first transport that both sides have and whose rails pair.
-func choose(reg *transport.Registry, mine probed, hello *wire.Hello, path transport.Path) (chosen, error) {
-	var errs []error
-	for _, tr := range reg.All() {
-		local := mine.rails[tr.Name()]
-		if len(local) == 0 {
-			errs = append(errs, mine.errs[tr.Name()])
-			continue
-		}
-		peer := railsOf(hello.Rails, tr.Name())
-		if len(peer) == 0 {
-			errs = append(errs, fmt.Errorf("%s: the other side doesn't offer it: %w", tr.Name(), transport.ErrUnavailable))
-			continue
-		}
-		pairs, err := tr.Pair(local, peer, path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", tr.Name(), err))
-			continue
-		}
-		if lanes := lanesOf(pairs); len(lanes) > 0 {
-			return chosen{tr, lanes, errs}, nil
-		}
-	}
-	return chosen{}, fmt.Errorf("no transport to the peer: %w", errors.Join(append(errs, transport.ErrUnavailable)...))
-}
-
-func lanesOf(pairs []transport.RailPair) []lane {
-	var lanes []lane
-	at := map[string]int{}
-	for _, p := range pairs {
-		i, ok := at[p.Local.Name]
-		if !ok {
-			i = len(lanes)
-			at[p.Local.Name] = i
-			lanes = append(lanes, lane{rail: p.Local.Name})
-		}
-		lanes[i].pairs = append(lanes[i].pairs, p)
-	}
-	return lanes
-}
-
 func pathOf(conn *control.Conn) transport.Path {
 	return transport.Path{Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
 }

@@ -122,25 +122,14 @@ func (in *inspector) proveAll(ctx context.Context) error {
 
 // proveRails proves the rails of one transport: for each the first way that works.
 func (in *inspector) proveRails(ctx context.Context, tr transport.Transport) {
-	mine, name := in.scout.probed, tr.Name()
-	if err := mine.errs[name]; err != nil {
+	pairs, err := pairRails(tr, in.scout.probed, in.peer, pathOf(in.conn))
+	if err != nil {
 		in.found.Passed = append(in.found.Passed, err)
 		return
 	}
-	peer := railsOf(in.peer.Rails, name)
-	if len(peer) == 0 {
-		in.found.Passed = append(in.found.Passed, fmt.Errorf("%s: the other side doesn't offer it: %w", name, transport.ErrUnavailable))
-		return
-	}
-	pairs, err := tr.Pair(mine.rails[name], peer, pathOf(in.conn))
-	if err != nil {
-		in.found.Passed = append(in.found.Passed, fmt.Errorf("%s: %w", name, err))
-		return
-	}
-	in.transport = tr
 	for _, l := range lanesOf(pairs) {
 		for _, pair := range l.pairs {
-			p := in.prove(ctx, pair)
+			p := in.prove(ctx, tr, pair)
 			in.found.Pairs = append(in.found.Pairs, p)
 			if p.Err == nil || ctx.Err() != nil {
 				break
@@ -150,11 +139,11 @@ func (in *inspector) proveRails(ctx context.Context, tr transport.Transport) {
 }
 
 // prove opens a stream and has its slots written, released and closed.
-func (in *inspector) prove(ctx context.Context, pair transport.RailPair) PairProof {
-	p := PairProof{Transport: in.transport.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name}
+func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair transport.RailPair) PairProof {
+	p := PairProof{Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name}
 	start := time.Now()
 	epoch := uint32(len(in.found.Pairs))
-	st, err := in.tryPair(ctx, 0, epoch, pair)
+	st, err := in.tryPair(ctx, tr, 0, epoch, pair)
 	if err != nil {
 		p.Err = err
 		return p

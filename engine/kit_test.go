@@ -34,6 +34,7 @@ type kit struct {
 	addr     string
 	client   transport.Transport
 	server   transport.Transport
+	others   []transport.Transport // of the server, after that
 	stop     context.CancelFunc
 	done     chan error
 	sessions chan ended
@@ -105,7 +106,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 	}
 	go func() {
 		k.done <- engine.Serve(ctx, engine.ServeConfig{
-			Listener: ln, Transports: transport.NewRegistry(k.server), Grant: k.grant, Limits: k.limits, Quota: k.quota,
+			Listener: ln, Transports: transport.NewRegistry(append([]transport.Transport{k.server}, k.others...)...), Grant: k.grant, Limits: k.limits, Quota: k.quota,
 			NewSink: func(h keys.Holder, o localfs.SinkOptions) (engine.Sink, error) {
 				at, err := root.SinkAt(h.Dir, o)
 				if err != nil {
@@ -164,10 +165,23 @@ type watch struct {
 	problems []engine.Problem
 	snapshot func() engine.Snapshot
 	busy     atomic.Int64
+	chosen   []choice
+}
+
+// choice is what an observer heard of a transport.
+type choice struct {
+	transport string
+	passed    []error
 }
 
 func (w *watch) Busy(error, time.Duration) { w.busy.Add(1) }
-func (w *watch) Chosen(string, []error)    {}
+
+func (w *watch) Chosen(transport string, passed []error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.chosen = append(w.chosen, choice{transport, passed})
+}
+
 
 func (w *watch) Watch(snapshot func() engine.Snapshot) { w.snapshot = snapshot }
 

@@ -40,7 +40,7 @@ func (s *sender) sendScout(ctx context.Context) *scout {
 	sc.work.Go(func() {
 		sc.probed = probe(sc.hope, s.cfg.Transports)
 		if len(sc.probed.sets) == 0 {
-			_, err := choose(s.cfg.Transports, sc.probed, &wire.Hello{}, transport.Path{})
+			_, _, err := findRoutes(s.cfg.Transports, sc.probed, &wire.Hello{}, transport.Path{})
 			sc.cancel(err)
 		}
 		close(sc.ready)

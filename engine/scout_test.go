@@ -30,7 +30,7 @@ func TestSmallSourcesGetSmallStreams(t *testing.T) {
 		s.count.bytes.Store(tt.bytes)
 		s.scout.largest.Store(tt.largest)
 		s.count.walkDone.Store(true)
-		s.lanes = []lane{{rail: "a"}}
+		s.routes = &routes{all: []*route{{lanes: []*lane{{rail: "a"}}}}}
 		if err := s.agree(wire.Limits{Streams: 4 + uint32(tt.set.Streams), Slots: 128, SlotSize: 16 * mib, Window: 100}); err != nil {
 			t.Fatal(err)
 		}

@@ -101,20 +101,21 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 
 // greet swaps Hellos, chooses transport and rails, and asks for the target.
 func (s *sender) greet(ctx context.Context) error {
-	mine := s.scout.probed
 	peer, err := s.hello(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := choose(s.cfg.Transports, mine, peer, pathOf(s.conn))
+	ways, passed, err := findRoutes(s.cfg.Transports, s.scout.probed, peer, pathOf(s.conn))
 	if err != nil {
 		return err
 	}
-	s.transport, s.lanes, s.local = c.transport, c.lanes, mine.rails[c.transport.Name()]
+	s.routes = ways
+	s.watched.Store(ways)
+	tr := ways.first().transport
 	if s.cfg.Observer != nil {
-		s.cfg.Observer.Chosen(c.transport.Name(), c.passed)
+		s.cfg.Observer.Chosen(tr.Name(), passed)
 	}
-	if z, ok := c.transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
+	if z, ok := tr.(transport.ZeroCopier); ok && z.ZeroCopy() {
 		if d, ok := s.cfg.Source.(directSource); ok {
 			d.PreferDirect()
 		}
@@ -122,7 +123,7 @@ func (s *sender) greet(ctx context.Context) error {
 	if err := s.agree(peer.Limits); err != nil {
 		return err
 	}
-	s.log.Debug("agreed", "transport", s.transport.Name(), "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
+	s.log.Debug("agreed", "transport", tr.Name(), "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
 	return s.askTarget()
 }
 
@@ -133,7 +134,7 @@ type directSource interface{ PreferDirect() }
 func (s *sender) agree(l wire.Limits) error {
 	s.streams = s.cfg.Streams
 	if s.streams == 0 {
-		s.streams = DefaultStreams(len(s.lanes))
+		s.streams = DefaultStreams(len(s.routes.first().lanes))
 	}
 	s.streams = min(s.streams, MaxStreams, int(l.Streams))
 	s.slotSize = s.cfg.SlotSize

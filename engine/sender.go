@@ -29,9 +29,7 @@ type sender struct {
 	// Fixed by greet.
 	id                       transport.ID
 	key                      []byte
-	transport                transport.Transport
-	lanes                    []lane
-	local                    []transport.Rail
+	routes                   *routes
 	streams, slots, slotSize int
 
 	opened chan struct{}       // closed when the target is open
@@ -52,7 +50,7 @@ type sender struct {
 	started time.Time
 	phase   atomic.Uint32
 	count   counters
-	rails   atomic.Pointer[[]*railCount]
+	watched atomic.Pointer[routes] // routes, for those who watch
 	current atomic.Pointer[localfs.Entry]
 	dropped wire.Dropped
 }
@@ -195,9 +193,10 @@ func (s *sender) snapshot() Snapshot {
 	if e := s.current.Load(); e != nil {
 		snap.Current = s.cfg.Source.Path(e)
 	}
-	if rails := s.rails.Load(); rails != nil {
-		snap.Transport = s.transport.Name()
-		for _, r := range *rails {
+	if ways := s.watched.Load(); ways != nil {
+		var rails []*railCount
+		snap.Transport, rails = ways.counts()
+		for _, r := range rails {
 			n := int(r.streams.Load())
 			snap.StreamsRun += n
 			snap.Rails = append(snap.Rails, RailReport{Name: r.name, Peer: r.peerName(), Streams: n, Bytes: r.bytes.Load()})

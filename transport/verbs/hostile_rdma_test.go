@@ -9,24 +9,29 @@ import (
 	"scp_rdma/transport/verbs/internal/ibv"
 )
 
-// TestHostileDevicesOnRealOnes: both ends are this host's first device.
+// TestHostileDevicesOnRealOnes: both ends are this host, over all its devices.
 func TestHostileDevicesOnRealOnes(t *testing.T) {
 	hostile(t, func(t *testing.T) (client, server verbs.Provider, leaks func() []string) {
 		t.Helper()
-		var left []func() []string
-		open := func() verbs.Provider {
-			p, err := ibv.Open()
-			check(t, err)
-			if l, ok := p.(*ibv.Provider); ok {
-				left = append(left, l.Leaks)
-			}
-			return p
-		}
-		return open(), open(), func() (all []string) {
-			for _, l := range left {
-				all = append(all, l()...)
-			}
-			return all
-		}
+		client, first := open(t)
+		server, second := open(t)
+		return client, server, func() []string { return append(first(), second()...) }
 	})
+}
+
+func TestANetworkThatSwallowsRDMAIsPassedOverOnRealDevices(t *testing.T) {
+	client, left := open(t)
+	server, _ := open(t)
+	swallowed(t, client, server)
+	if left := left(); len(left) != 0 {
+		t.Errorf("left open: %v", left)
+	}
+}
+
+// open opens the host's devices, and says what of them is open.
+func open(t *testing.T) (verbs.Provider, func() []string) {
+	t.Helper()
+	p, err := ibv.Open()
+	check(t, err)
+	return p, p.(*ibv.Provider).Leaks
 }
