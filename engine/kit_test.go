@@ -182,7 +182,6 @@ func (w *watch) Chosen(transport string, passed []error) {
 	w.chosen = append(w.chosen, choice{transport, passed})
 }
 
-
 func (w *watch) Watch(snapshot func() engine.Snapshot) { w.snapshot = snapshot }
 
 func (w *watch) Problem(p engine.Problem) {
