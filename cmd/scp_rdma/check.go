@@ -54,6 +54,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-i %d: a port is 1 to 255", o.ibPort)
 	case f.Changed("gid-index") && (o.gidIndex < 0 || o.gidIndex > 255):
 		return usagef("-g %d: a GID index is 0 to 255", o.gidIndex)
+	case f.Changed("traffic-class") && (o.class < 0 || o.class > 255):
+		return usagef("--traffic-class %d: it takes 0 to 255", o.class)
+	case o.class >= 0 && o.transport == nameTCP:
+		return usagef("--traffic-class is for RoCE, --transport tcp uses none")
 	case o.addressed() && o.transport == nameTCP:
 		return usagef("-i and -g are for RDMA devices, --transport tcp uses none")
 	}
@@ -131,7 +135,7 @@ func expected(name string) string {
 	switch name {
 	case "streams":
 		return "it takes a number, 1 to 64"
-	case "ib-port", "gid-index":
+	case "ib-port", "gid-index", "traffic-class":
 		return "it takes a number up to 255"
 	case "grace", "wait", "handshake-timeout":
 		return "it takes a time like 90s or 5m"

@@ -82,6 +82,9 @@ func portLines(p verbs.PortReport) []string {
 	if p.LID > 0 {
 		line += fmt.Sprintf(", LID %d", p.LID)
 	}
+	if p.Link == "Ethernet" {
+		line += fmt.Sprintf(", traffic class %d", p.Class)
+	}
 	lines := []string{line}
 	if p.Error != "" {
 		lines = append(lines, "    not used: "+quote(p.Error))

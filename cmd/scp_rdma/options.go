@@ -25,6 +25,7 @@ type options struct {
 	rails     []string
 	ibPort    int // 0: any
 	gidIndex  int // -1: the best
+	class     int // traffic class; -1: not given
 	showRails bool
 	direct    string
 	exact     bool
@@ -134,6 +135,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.StringSliceVarP(&o.rails, "device", "d", nil, "use these rails: `RAIL,...` are RDMA devices (mlx5_0, mlx5_0:PORT, mlx5_0:PORT:GID-INDEX), or interfaces or local addresses for tcp (none: every RDMA device that can be used, else the way that the kernel takes to HOST)")
 	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
+	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+

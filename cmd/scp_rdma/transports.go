@@ -111,6 +111,10 @@ func (o *options) verbsConfig(devices verbs.Provider, rails []string, log hclog.
 	if o.gidIndex >= 0 {
 		c.GID = &o.gidIndex
 	}
+	if o.class >= 0 {
+		class := uint8(o.class) // checked to be one
+		c.TrafficClass = &class
+	}
 	return c
 }
 

@@ -28,6 +28,8 @@ type Config struct {
 	Port    int      // of rails that don't say; 0: any
 	GID     *int     // index, of rails that don't say; nil: the best
 
+	TrafficClass *uint8 // of what is sent over RoCE; nil: what the host has set for the port
+
 	Timeout    time.Duration // for the peer's Hello; 0: 30 s
 	Heartbeat  time.Duration // between two looks whether an idle peer is there; 0: 1 s
 	Stall      time.Duration // a device that completes nothing for so long, with requests posted, has lost them; 0: 20 s

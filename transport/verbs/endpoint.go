@@ -301,6 +301,14 @@ func (e *endpoint) join(ctx context.Context, peer []byte) error {
 	return l.say(mine.Append(nil), true, 0, 0)
 }
 
+// trafficClass is that of packets from a port.
+func (t *Transport) trafficClass(p nic.Port) uint8 {
+	if t.cfg.TrafficClass != nil {
+		return *t.cfg.TrafficClass
+	}
+	return p.TrafficClass
+}
+
 // way is the path to the peer. A responder goes from the address that the
 // initiator has chosen, which must be one of the rail's.
 func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
@@ -320,7 +328,8 @@ func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
 	}
 	return nic.Peer{
 		Port: e.l.port.Number, GIDIndex: row, GID: peer, LID: o.LID, QPN: o.QPN, PSN: o.PSN,
-		Global:  e.rail.Link == wire.VerbsEthernet || [8]byte(mine[:8]) != [8]byte(peer[:8]),
-		PathMTU: min(e.l.port.ActiveMTU, int(o.MTU)), HopLimit: hopLimit, MinRNR: minRNR, ReadDepth: readDepth,
+		Global:       e.rail.Link == wire.VerbsEthernet || [8]byte(mine[:8]) != [8]byte(peer[:8]),
+		TrafficClass: e.l.d.t.trafficClass(e.l.port),
+		PathMTU:      min(e.l.port.ActiveMTU, int(o.MTU)), HopLimit: hopLimit, MinRNR: minRNR, ReadDepth: readDepth,
 	}, nil
 }

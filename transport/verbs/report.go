@@ -39,6 +39,7 @@ type PortReport struct {
 	ActiveMTU int         `json:"active_mtu"`  // bytes
 	MaxMTU    int         `json:"max_mtu"`     // bytes
 	LID       uint16      `json:"lid,omitempty"`
+	Class     uint8       `json:"traffic_class"` // that RoCE is sent with
 	GIDs      []GIDReport `json:"gids"`
 }
 
@@ -77,15 +78,15 @@ func (t *Transport) Describe(ctx context.Context) Report {
 			r.Devices[i].Error = c.Err.Error()
 			continue
 		}
-		r.Devices[i].Ports = append(r.Devices[i].Ports, portReport(c))
+		r.Devices[i].Ports = append(r.Devices[i].Ports, portReport(c, t.trafficClass(c.Port)))
 	}
 	return r
 }
 
-func portReport(c Candidate) PortReport {
+func portReport(c Candidate, class uint8) PortReport {
 	p := PortReport{
 		Number: c.Port.Number, State: c.Port.State.String(), Link: "InfiniBand", Speed: c.Port.Speed,
-		ActiveMTU: c.Port.ActiveMTU, MaxMTU: c.Port.MaxMTU, LID: c.Port.LID, GIDs: []GIDReport{},
+		ActiveMTU: c.Port.ActiveMTU, MaxMTU: c.Port.MaxMTU, LID: c.Port.LID, GIDs: []GIDReport{}, Class: class,
 	}
 	if c.Port.Ethernet {
 		p.Link = "Ethernet"

@@ -235,7 +235,7 @@ func TestDevicesTellsWhatWouldBeUsedAndWhyNotTheRest(t *testing.T) {
 	run(t, "ip", "link", "set", "eth1", "up")
 	check(t, err)
 	for _, want := range []string{
-		"port 1: ACTIVE, Ethernet", "used, as -d rxe0", "*GID 1: ::ffff:10.77.0.1, RoCE v2 on eth0", "port 1: DOWN, Ethernet", "not used: port 1 is down: plug the cable in",
+		"port 1: ACTIVE, Ethernet", ", traffic class 0", "used, as -d rxe0", "*GID 1: ::ffff:10.77.0.1, RoCE v2 on eth0", "port 1: DOWN, Ethernet", "not used: port 1 is down: plug the cable in",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no word of %q: %s", want, out)

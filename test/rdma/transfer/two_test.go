@@ -3,11 +3,15 @@
 package transfer
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestBetweenTwoGuests runs in both: guest 1 receives, guest 0 sends over both
@@ -30,6 +34,14 @@ func TestBetweenTwoGuests(t *testing.T) {
 		t.Errorf("devices: exit %d: %s", code, text)
 	}
 	t.Log(text)
+	taps := tap(t)
+	code, text = s.send(t, "--traffic-class", "104", small, to+"class/")
+	if code != 0 || !strings.Contains(text, "over verbs, ") {
+		t.Fatalf("--traffic-class: exit %d: %s", code, text)
+	}
+	if got := taps(); len(got) != 1 || got[104] == 0 {
+		t.Errorf("packets of RoCE by their traffic class: %v, want only 104", got)
+	}
 	for name, how := range map[string][]string{"one": {"-j", "1"}, "eight": {"-j", "8"}, "both": {"-j", "8", "-d", "rxe0,rxe1"}} {
 		for _, src := range []string{large, small} {
 			code, text := s.send(t, append(how, "--rails", src, to+name+"/")...)
@@ -91,3 +103,33 @@ func meet(t *testing.T, name string) {
 
 // pause is between two looks.
 func pause() { <-time.After(50 * time.Millisecond) }
+
+// roce is the UDP port of RoCE v2 (IANA), both bytes as they lie in a packet.
+var roce = []byte{4791 >> 8, 4791 & 0xff}
+
+// tap listens to what leaves this guest; the function it returns counts packets of
+// RoCE v2 over IPv4 by their traffic class, packet(7).
+func tap(t *testing.T) func() map[byte]int {
+	t.Helper()
+	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // htons
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, all)
+	check(t, err)
+	check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20))
+	return func() map[byte]int {
+		got := map[byte]int{}
+		b := make([]byte, 64<<10)
+		for {
+			n, from, err := unix.Recvfrom(fd, b, 0)
+			if errors.Is(err, unix.EAGAIN) {
+				check(t, unix.Close(fd))
+				return got
+			}
+			check(t, err)
+			a, ok := from.(*unix.SockaddrLinklayer)
+			const ip, udp = 20, 17 // a header without options; the protocol
+			if ok && a.Pkttype == unix.PACKET_OUTGOING && n > ip+8 && b[0] == 0x45 && b[9] == udp && bytes.Equal(b[ip+2:ip+4], roce) {
+				got[b[1]]++
+			}
+		}
+	}
+}

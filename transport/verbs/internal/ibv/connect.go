@@ -34,6 +34,7 @@ func (q *QP) ToRTR(p nic.Peer) error {
 		a.ah_attr.is_global = 1
 		a.ah_attr.grh.sgid_index = C.uint8_t(p.GIDIndex)
 		a.ah_attr.grh.hop_limit = C.uint8_t(p.HopLimit)
+		a.ah_attr.grh.traffic_class = C.uint8_t(p.TrafficClass)
 		*(*[16]byte)(unsafe.Pointer(&a.ah_attr.grh.dgid)) = p.GID
 	}
 	return q.modify("RTR", &a, C.IBV_QP_STATE|C.IBV_QP_AV|C.IBV_QP_PATH_MTU|C.IBV_QP_DEST_QPN|C.IBV_QP_RQ_PSN|

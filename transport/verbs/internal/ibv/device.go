@@ -86,6 +86,9 @@ func (d *Device) Port(number int) (nic.Port, error) {
 		ActiveMTU: mtuBytes(int(a.active_mtu)), MaxMTU: mtuBytes(int(a.max_mtu)), MaxMessage: uint32(a.max_msg_sz),
 		LID: uint16(a.lid), Speed: d.p.sys.rate(d.name, number),
 	}
+	if p.Ethernet {
+		p.TrafficClass = d.p.sys.trafficClass(d.name, number)
+	}
 	p.GIDs = d.gids(number, min(int(a.gid_tbl_len), maxGIDs), p.Ethernet)
 	return p, nil
 }

@@ -282,3 +282,23 @@ func TestAFileThatThePollerCannotWatchIsRefused(t *testing.T) {
 		t.Error("accepted")
 	}
 }
+
+func TestTheTrafficClassThatTheHostHasSetIsFound(t *testing.T) {
+	s := tree(t, map[string]string{
+		"sys/class/infiniband/vendor/tc/1/traffic_class":                     "Global tclass=106\ntclass=1 src_ip=10.0.0.1",
+		"sys/class/infiniband/unset/tc/1/traffic_class":                      "",
+		"sys/kernel/config/rdma_cm/cm/ports/2/default_roce_tos":              "104",
+		"sys/kernel/config/rdma_cm/unset/ports/1/default_roce_tos":           "garbage",
+		"sys/kernel/config/rdma_cm/vendor/ports/1/default_roce_tos":          "8",
+		"sys/class/infiniband/cm/ports/1/this directory has to be there too": "",
+	})
+	for _, tt := range []struct {
+		device string
+		port   int
+		want   uint8
+	}{{"vendor", 1, 106}, {"vendor", 2, 0}, {"unset", 1, 0}, {"cm", 2, 104}, {"cm", 1, 0}, {"none", 1, 0}} {
+		if got := s.trafficClass(tt.device, tt.port); got != tt.want {
+			t.Errorf("%s port %d: %d, want %d", tt.device, tt.port, got, tt.want)
+		}
+	}
+}

@@ -96,6 +96,23 @@ func (s sysfs) rate(device string, port int) uint64 {
 	return uint64(f * 1e9)
 }
 
+// trafficClass is what the host has set for RoCE on a port: for all of its QPs, in
+// the vendor's file ("Global tclass=106"; MLNX_OFED, class attribute tc), or else for
+// those that rdma_cm makes (Documentation/ABI/testing/configfs-rdma_cm). 0: nothing.
+func (s sysfs) trafficClass(device string, port int) uint8 {
+	p := strconv.Itoa(port)
+	_, text, ok := strings.Cut(s.text("infiniband", device, "tc", p, "traffic_class"), "Global tclass=")
+	if !ok {
+		text = s.text("..", "kernel", "config", "rdma_cm", device, "ports", p, "default_roce_tos")
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	n, err := strconv.ParseUint(text, 10, 8)
+	if err != nil {
+		return 0
+	}
+	return uint8(n)
+}
+
 // gidEntry is one row of a port's GID table.
 type gidEntry struct {
 	port, index int

@@ -50,6 +50,10 @@ type Port struct {
 	LID        uint16
 	Speed      uint64 // bit/s, 0 if not known
 	GIDs       []GID
+
+	// TrafficClass is what the host has set for RoCE on the port (the IPv6 field of
+	// that name, or IPv4's TOS: DSCP in the upper six bits), 0 if nothing.
+	TrafficClass uint8
 }
 
 // GIDType is enum ibv_gid_type.
@@ -79,15 +83,18 @@ type Caps struct {
 // Peer is what a QP must know to talk to another, beside its own port
 // (ibv_modify_qp(3)).
 type Peer struct {
-	Port      int // own
-	GIDIndex  int // own
-	GID       [16]byte
-	Global    bool // use the GIDs: always on Ethernet
-	LID       uint16
-	QPN       uint32
-	PSN       uint32 // the first that the peer sends
-	PathMTU   int    // bytes: 256, 512, 1024, 2048 or 4096
-	HopLimit  uint8
+	Port     int // own
+	GIDIndex int // own
+	GID      [16]byte
+	Global   bool // use the GIDs: always on Ethernet
+	LID      uint16
+	QPN      uint32
+	PSN      uint32 // the first that the peer sends
+	PathMTU  int    // bytes: 256, 512, 1024, 2048 or 4096
+	HopLimit uint8
+
+	TrafficClass uint8 // of packets with GIDs: Port.TrafficClass
+
 	MinRNR    uint8 // code of the IB spec, table 45: 12 is 0.64 ms
 	ReadDepth uint8 // RDMA READs that the peer may have in flight
 }
