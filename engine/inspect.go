@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -56,8 +57,8 @@ func Inspect(ctx context.Context, cfg InspectConfig) (*Inspection, error) {
 	s := newSender(SendConfig{
 		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{},
 	})
-	in := &inspector{sender: s}
-	s.meet = in.ask
+	in := &inspector{sender: s, verdicts: make(chan verdict, proofSlots)}
+	s.meet, s.results = in.ask, in.judge
 	err := in.session(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
@@ -68,8 +69,15 @@ func Inspect(ctx context.Context, cfg InspectConfig) (*Inspection, error) {
 // inspector is a sender that sends nothing but proofs.
 type inspector struct {
 	*sender
-	peer  *wire.Hello
-	found Inspection
+	peer     *wire.Hello
+	found    Inspection
+	verdicts chan verdict
+}
+
+// verdict is what became of one unit of a proof.
+type verdict struct {
+	unit    uint64
+	corrupt bool
 }
 
 func (in *inspector) session(ctx context.Context) error {
@@ -163,19 +171,54 @@ func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair tra
 		err = st.Flush(pctx)
 	}
 	p.Took = time.Since(start)
-	p.Err = errors.Join(err, st.Close())
+	if err = errors.Join(err, st.Close()); err == nil {
+		err = in.verdict(pctx)
+	}
+	p.Err = err
 	return p
 }
 
-// sendNothing sends a slot full of zeros that belong to no file: the receiver
-// checks its sum and drops it.
+// judge takes results in place of a transfer's.
+func (in *inspector) judge(m *wire.Results) error {
+	for i, id := range append(m.Units, m.Corrupt...) {
+		if in.unit(id).chunks == nil {
+			return fmt.Errorf("a result of unit %d, which was not sent: %w", id, ErrProtocol)
+		}
+		select {
+		case in.verdicts <- verdict{id, i >= len(m.Units)}:
+		default: // of a proof that nobody waits for any more
+		}
+	}
+	return nil
+}
+
+// verdict waits until each unit of the last proof has arrived as it was sent.
+func (in *inspector) verdict(ctx context.Context) error {
+	first := in.lastUnit - proofSlots
+	for left := proofSlots; left > 0; {
+		v, err := wait(ctx, in.verdicts)
+		switch {
+		case err != nil:
+			return fmt.Errorf("results of the proof: %w", err)
+		case v.unit <= first: // of a pair that failed
+		case v.corrupt:
+			return ErrVerify
+		default:
+			left--
+		}
+	}
+	return nil
+}
+
+// sendNothing sends a slot full of bytes that belong to no file: the receiver
+// checks their sum and drops them.
 func (w *sendWorker) sendNothing(ctx context.Context) error {
 	slot, err := w.stream.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	n := len(slot.Space())
-	clear(slot.Space())
+	rand.Read(slot.Space()) // zeros are what memory that nobody wrote to holds
 	return w.send(ctx, slot, filled{chunks: []wire.Chunk{{Entry: ^uint64(0), Length: uint32(n)}}, used: n})
 }
 

@@ -8,6 +8,8 @@ import (
 	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/transport"
+	"scp_rdma/transport/mem"
+	"scp_rdma/transport/transporttest"
 	"scp_rdma/wire"
 )
 
@@ -39,6 +41,37 @@ func TestInspectProvesEveryPairAndOpensNoTarget(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestInspectFindsARailThatDamagesBytes(t *testing.T) {
+	k := start(t, func(k *kit) {
+		tr := mem.New("a", "b")
+		k.client = tr
+		frames := 0
+		k.server = transporttest.Faulty(tr, transporttest.Plan{Corrupt: func(_ uint64, data []byte) {
+			if frames++; frames == 2 { // of the first pair, and of no other
+				data[len(data)-1] ^= 1
+			}
+		}})
+	})
+	got, err := k.inspect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bad, good int
+	for _, p := range got.Pairs {
+		switch {
+		case errors.Is(p.Err, engine.ErrVerify):
+			bad++
+		case p.Err == nil:
+			good++
+		default:
+			t.Errorf("%+v", p)
+		}
+	}
+	if bad != 1 || good != 2 { // a is joined with its second candidate
+		t.Errorf("%d pairs damage bytes, %d don't: %+v", bad, good, got.Pairs)
 	}
 }
 

@@ -26,6 +26,8 @@ type sender struct {
 	scout *scout
 	meet  func(context.Context) error // what follows the handshake: greet, unless it only inspects
 
+	results func(*wire.Results) error // takes results: takeResults, unless it only inspects
+
 	// Fixed by greet.
 	id                       transport.ID
 	key                      []byte
@@ -97,7 +99,7 @@ func newSender(cfg SendConfig) *sender {
 		started: time.Now(),
 	}
 	s.wake = sync.NewCond(&s.mu)
-	s.meet = s.greet
+	s.meet, s.results = s.greet, s.takeResults
 	return s
 }
 

@@ -107,7 +107,7 @@ func (s *sender) take(m wire.Message) error {
 	case *wire.Answers:
 		return s.takeAnswers(m.List)
 	case *wire.Results:
-		return s.takeResults(m)
+		return s.results(m)
 	case *wire.StreamReady:
 		s.ready.put(streamKey{m.Stream, m.Epoch}, m)
 		return nil
