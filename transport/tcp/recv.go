@@ -51,7 +51,7 @@ func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 		if !stop() && ctx.Done() != nil {
 			return nil, s.fail(ctx, "recv", ctx.Err())
 		}
-		s.lend(slot)
+		s.slab.Lend(slot.Index)
 		return slot, nil
 	}
 }
@@ -109,7 +109,7 @@ func (s *recvStream) data(c wire.CDC) (*transport.Slot, error) {
 
 // Release implements transport.RecvStream.
 func (s *recvStream) Release(slot *transport.Slot) error {
-	if !s.back(slot) {
+	if !s.slab.Back(slot.Index) {
 		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", slot.Index, transport.ErrProtocol))
 	}
 	tell, err := s.release(slot)
@@ -166,6 +166,6 @@ func (s *recvStream) Close() error {
 	clean := s.eof
 	s.mu.Unlock()
 	err := s.shut(clean)
-	s.slab.drop()
+	s.slab.Drop()
 	return err
 }

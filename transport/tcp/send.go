@@ -37,7 +37,7 @@ func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 	s.mu.Unlock()
 	slot := s.slots[index]
 	slot.Reset(frame)
-	s.lend(slot)
+	s.slab.Lend(slot.Index)
 	return slot, nil
 }
 
@@ -137,11 +137,11 @@ func (s *sendStream) readCredit(ctx context.Context) error {
 // Send implements transport.SendStream.
 func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 	if err := s.enter("send"); err != nil {
-		s.back(slot)
+		s.slab.Back(slot.Index)
 		return err
 	}
 	defer s.leave()
-	if !s.back(slot) {
+	if !s.slab.Back(slot.Index) {
 		return s.wrap("send", fmt.Errorf("slot %d was not acquired: %w", slot.Index, transport.ErrProtocol))
 	}
 	if ctx.Err() != nil {
@@ -172,7 +172,7 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 }
 
 // Discard implements transport.SendStream.
-func (s *sendStream) Discard(slot *transport.Slot) { s.back(slot) }
+func (s *sendStream) Discard(slot *transport.Slot) { s.slab.Back(slot.Index) }
 
 // Flush implements transport.SendStream.
 func (s *sendStream) Flush(ctx context.Context) error {
@@ -206,6 +206,6 @@ func (s *sendStream) Close() error {
 		}
 	}
 	err := s.shut(clean)
-	s.slab.drop()
+	s.slab.Drop()
 	return err
 }

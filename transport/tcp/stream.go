@@ -31,7 +31,7 @@ type stream struct {
 	conn  *net.TCPConn
 	req   transport.OpenRequest
 	bound time.Duration // on small writes
-	slab  *slab
+	slab  *transport.Slab
 	slots []*transport.Slot
 
 	buf  [readAhead]byte // read and not used yet: buf[r:w]
@@ -40,29 +40,28 @@ type stream struct {
 	mu     sync.Mutex
 	err    error // what ended the stream
 	closed bool
-	held   map[uint32]bool // slots in the engine's hands
 }
 
 func newStream(e *endpoint, c *net.TCPConn) (transport.Stream, error) {
 	n := e.req.Slots * (transport.HeadRoom + e.req.SlotSize)
-	slab, err := newSlab(n)
+	mem, err := transport.NewSlab(n)
 	if err != nil {
 		return nil, err
 	}
-	slots := transport.MakeSlots(slab.mem, e.req.Slots, e.req.SlotSize)
+	slots := transport.MakeSlots(mem.Bytes(), e.req.Slots, e.req.SlotSize)
 	if e.req.Role == transport.Sender {
 		st := &sendStream{ledger: transport.NewSendLedger(e.req.Slots, e.req.Epoch)}
-		st.init(e, c, slab, slots)
+		st.init(e, c, mem, slots)
 		return st, nil
 	}
 	st := &recvStream{ledger: transport.NewRecvLedger(e.req.Slots, e.req.Epoch)}
-	st.init(e, c, slab, slots)
+	st.init(e, c, mem, slots)
 	return st, nil
 }
 
-func (s *stream) init(e *endpoint, c *net.TCPConn, slab *slab, slots []*transport.Slot) {
+func (s *stream) init(e *endpoint, c *net.TCPConn, mem *transport.Slab, slots []*transport.Slot) {
 	s.conn, s.req, s.bound = c, e.req, e.t.cfg.Timeout
-	s.slab, s.slots, s.held = slab, slots, map[uint32]bool{}
+	s.slab, s.slots = mem, slots
 }
 
 // Rail implements transport.Stream.
@@ -78,34 +77,13 @@ func (s *stream) enter(op string) error {
 	if s.err != nil {
 		return s.wrap(op, s.err)
 	}
-	if !s.slab.hold() {
+	if !s.slab.Hold() {
 		return s.wrap(op, transport.ErrClosed)
 	}
 	return nil
 }
 
-func (s *stream) leave() { s.slab.drop() }
-
-// lend marks a slot as being in the engine's hands, which keeps it mapped.
-func (s *stream) lend(slot *transport.Slot) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.held[slot.Index] && s.slab.hold() {
-		s.held[slot.Index] = true
-	}
-}
-
-// back takes a slot out of the engine's hands; false if it was not there.
-func (s *stream) back(slot *transport.Slot) bool {
-	s.mu.Lock()
-	had := s.held[slot.Index]
-	delete(s.held, slot.Index)
-	s.mu.Unlock()
-	if had {
-		s.slab.drop()
-	}
-	return had
-}
+func (s *stream) leave() { s.slab.Drop() }
 
 func (s *stream) wrap(op string, err error) error {
 	return &transport.StreamError{Op: op, Rail: s.Rail(), Stream: s.req.Stream, Err: err}

@@ -137,15 +137,15 @@ func TestMemoryGoesWithItsLastHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = s.Close(), r.Close()
-	if r.slab.mem != nil {
+	if r.slab.Bytes() != nil {
 		t.Error("nobody holds a slot of the receiver, its memory is still mapped")
 	}
-	if s.slab.mem == nil {
+	if s.slab.Bytes() == nil {
 		t.Fatal("memory was unmapped under a slot in use")
 	}
 	slot.Space()[0] = 1
 	s.Discard(slot)
-	if s.slab.mem != nil {
+	if s.slab.Bytes() != nil {
 		t.Error("the last slot is back, the memory is still mapped")
 	}
 }

@@ -64,7 +64,7 @@ func (t *Transport) Open(ctx context.Context, req transport.OpenRequest) (transp
 // newLink is a link that stands on nothing yet.
 func newLink(req transport.OpenRequest) *link {
 	l := &link{
-		req: req, state: opened, held: map[uint32]bool{},
+		req: req, state: opened,
 		wake: make(chan struct{}, 1), proved: make(chan struct{}), failed: make(chan struct{}),
 		closed: make(chan struct{}), done: make(chan struct{}), empty: make(chan struct{}),
 		poster: newPoster(),
@@ -131,17 +131,17 @@ func (e *endpoint) open(ctx context.Context, t *Transport) error {
 func (l *link) memory() error {
 	n := l.req.Slots * (transport.HeadRoom + l.req.SlotSize)
 	var err error
-	if l.slab, err = newSlab(n); err != nil {
+	if l.slab, err = transport.NewHugeSlab(n); err != nil {
 		return err
 	}
-	l.slots = transport.MakeSlots(l.slab.mem, l.req.Slots, l.req.SlotSize)
-	if l.mr, err = l.d.pd.RegMR(l.slab.mem, l.req.Role == transport.Receiver); err != nil {
+	l.slots = transport.MakeSlots(l.slab.Bytes(), l.req.Slots, l.req.SlotSize)
+	if l.mr, err = l.d.pd.RegMR(l.slab.Bytes(), l.req.Role == transport.Receiver); err != nil {
 		return fmt.Errorf("%d slots of %d bytes: %w", l.req.Slots, l.req.SlotSize, err)
 	}
-	if l.ring, err = newSlab((l.sqDepth + l.rqDepth) * message); err != nil {
+	if l.ring, err = transport.NewHugeSlab((l.sqDepth + l.rqDepth) * message); err != nil {
 		return err
 	}
-	l.rmr, err = l.d.pd.RegMR(l.ring.mem, false)
+	l.rmr, err = l.d.pd.RegMR(l.ring.Bytes(), false)
 	return err
 }
 

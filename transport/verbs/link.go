@@ -34,10 +34,10 @@ type link struct {
 	role role
 	port nic.Port // as Open found it
 
-	slab  *slab
+	slab  *transport.Slab
 	slots []*transport.Slot // cut from the slab
 	mr    nic.MR            // of the slab
-	ring  *slab             // receives, then CDCs that are not inline
+	ring  *transport.Slab   // receives, then CDCs that are not inline
 	rmr   nic.MR            // of the ring
 	qp    nic.QP
 	qpn   uint32
@@ -55,11 +55,10 @@ type link struct {
 	mu sync.Mutex
 	poster
 	state   state
-	err     error           // why it is dead
-	inError bool            // the QP is in ERR
-	shut    bool            // Close was called
-	saying  bool            // done is to be closed when the send queue is empty
-	held    map[uint32]bool // slots in the engine's hands
+	err     error // why it is dead
+	inError bool  // the QP is in ERR
+	shut    bool  // Close was called
+	saying  bool  // done is to be closed when the send queue is empty
 	queues
 }
 
@@ -135,25 +134,6 @@ func (l *link) await(ctx context.Context, look func() (done bool, err error)) er
 		case <-ctx.Done():
 		}
 	}
-}
-
-// lend marks a slot as being in the engine's hands, which keeps it mapped. mu is held.
-func (l *link) lend(slot *transport.Slot) {
-	if !l.held[slot.Index] && l.slab.hold() {
-		l.held[slot.Index] = true
-	}
-}
-
-// back takes a slot out of the engine's hands; false if it was not there.
-func (l *link) back(slot *transport.Slot) bool {
-	l.mu.Lock()
-	had := l.held[slot.Index]
-	delete(l.held, slot.Index)
-	l.mu.Unlock()
-	if had {
-		l.slab.drop()
-	}
-	return had
 }
 
 // close ends the stream: clean says that word is the last of a good end, else
@@ -254,9 +234,9 @@ func (l *link) free() error {
 			err = errors.Join(err, m.Close())
 		}
 	}
-	for _, s := range []*slab{l.slab, l.ring} {
+	for _, s := range []*transport.Slab{l.slab, l.ring} {
 		if s != nil {
-			s.drop()
+			s.Drop()
 		}
 	}
 	if l.d != nil {

@@ -103,12 +103,12 @@ func (t *Transport) lockable(dev nic.Device) error {
 		return err
 	}
 	defer func() { _ = pd.Close() }() // nothing stands on it
-	s, err := newSlab(usualMemory)
+	s, err := transport.NewHugeSlab(usualMemory)
 	if err != nil {
 		return err
 	}
-	defer s.drop()
-	mr, err := pd.RegMR(s.mem, false)
+	defer s.Drop()
+	mr, err := pd.RegMR(s.Bytes(), false)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, transport.ErrUnavailable)
 	}

@@ -78,7 +78,7 @@ func (l *link) say(b []byte, signalled bool, offset, length int) error {
 		return errNoRoom
 	}
 	at := (l.rqDepth + l.posts%l.sqDepth) * message
-	copy(l.ring.mem[at:at+message], b)
+	copy(l.ring.Bytes()[at:at+message], b)
 	l.posts++
 	l.quiet++
 	chain := [2]nic.SendWR{{
@@ -211,7 +211,7 @@ func (l *link) receive(index, length int) error {
 		return fmt.Errorf("QP %d: receive %d of %d bytes: %s", l.qpn, index, length, cureOurs)
 	}
 	var b [message]byte
-	copy(b[:], l.ring.mem[index*message:])
+	copy(b[:], l.ring.Bytes()[index*message:])
 	w := nic.RecvWR{ID: l.id(workRecv, index), MR: l.rmr, Offset: index * message, Length: message}
 	if !l.state.talks() {
 		return errors.Join(l.repost(w), l.hello(b[:length]))

@@ -29,7 +29,7 @@ func (r *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 		case len(r.arrived) > 0 && !r.shut:
 			slot = r.arrived[0]
 			r.arrived = append(r.arrived[:0], r.arrived[1:]...)
-			r.lend(slot)
+			r.slab.Lend(slot.Index)
 			return true, nil
 		case r.eof:
 			return true, io.EOF
@@ -134,7 +134,7 @@ func (r *recvStream) idle(uint64) error { return nil }
 
 // Release implements transport.RecvStream.
 func (r *recvStream) Release(slot *transport.Slot) error {
-	if !r.back(slot) {
+	if !r.slab.Back(slot.Index) {
 		return r.wrap("release", fmt.Errorf("slot %d is not held: %w", slot.Index, transport.ErrProtocol))
 	}
 	r.mu.Lock()

@@ -28,7 +28,7 @@ func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 		index, frame := s.ledger.Next()
 		slot = s.slots[index]
 		slot.Reset(frame)
-		s.lend(slot)
+		s.slab.Lend(slot.Index)
 		return true, nil
 	})
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *sendStream) ask(err error, blocked bool) error {
 // Send implements transport.SendStream. It never waits: who has a slot has room
 // in the queue for its two requests.
 func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
-	if !s.back(slot) {
+	if !s.slab.Back(slot.Index) {
 		return s.wrap("send", fmt.Errorf("slot %d was not acquired: %w", slot.Index, transport.ErrProtocol))
 	}
 	s.mu.Lock()
@@ -92,7 +92,7 @@ func (s *sendStream) send(slot *transport.Slot) error {
 }
 
 // Discard implements transport.SendStream.
-func (s *sendStream) Discard(slot *transport.Slot) { s.back(slot) }
+func (s *sendStream) Discard(slot *transport.Slot) { s.slab.Back(slot.Index) }
 
 // Flush implements transport.SendStream.
 func (s *sendStream) Flush(ctx context.Context) error {
