@@ -61,6 +61,7 @@ type SendConfig struct {
 	Wait   time.Duration // how long to ask a busy server again and again; 0: not at all
 
 	Transports *transport.Registry // most preferred first
+	RetryFor   time.Duration       // how long to try again once every stream is gone; 0: DefaultRetryFor, less than 0: not at all
 	EveryRail  bool                // a rail on which no stream comes about is an error: the user has named it
 	Streams    int                 // 0: DefaultStreams
 	Slots      int                 // slots of each stream; 0: from the memory budget
@@ -176,6 +177,7 @@ type Report struct {
 	Bytes                        uint64 // sizes of the files committed
 	Failed                       uint64 // entries not copied
 	Resent                       uint64 // files sent once more because they changed
+	CarriedAgain                 uint64 // bytes that another stream carried because theirs broke
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration
 	Transport                    string

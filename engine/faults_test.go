@@ -59,27 +59,6 @@ func TestAChunkThatNeverVerifiesIsAnError(t *testing.T) {
 	}
 }
 
-func TestAStreamThatBreaksEndsTheSessionAndNamesNothingHalf(t *testing.T) {
-	for name, kind := range kinds() {
-		t.Run(name, func(t *testing.T) {
-			k := start(t, kind)
-			k.client = transporttest.Faulty(k.client, transporttest.Plan{DropAfter: 3})
-			dir := sample(t)
-			_, _, err := k.push(contents(t, dir), func(c *engine.SendConfig) { c.SlotSize = 64 << 10 })
-			if !errors.Is(err, transporttest.ErrDropped) && !errors.Is(err, transport.ErrPeerGone) {
-				var remote *engine.RemoteError
-				if !errors.As(err, &remote) {
-					t.Errorf("send: %v", err)
-				}
-			}
-			waitOn(t, k.sessions)
-			if _, err := os.Lstat(filepath.Join(k.dst, "large")); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("half a file got its name: %v", err)
-			}
-		})
-	}
-}
-
 func TestTheNextCandidateIsTriedWhenOneFails(t *testing.T) {
 	k := start(t, func(k *kit) {
 		tr := mem.New("a", "b")

@@ -57,7 +57,7 @@ func Inspect(ctx context.Context, cfg InspectConfig) (*Inspection, error) {
 	s := newSender(SendConfig{
 		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{},
 	})
-	in := &inspector{sender: s, verdicts: make(chan verdict, proofSlots)}
+	in := &inspector{sender: s, verdicts: make(chan verdict, 2*proofSlots)}
 	s.meet, s.results = in.ask, in.judge
 	err := in.session(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -71,7 +71,7 @@ type inspector struct {
 	*sender
 	peer     *wire.Hello
 	found    Inspection
-	verdicts chan verdict
+	verdicts chan verdict // room for a proof's, and for those of the one before that it didn't wait for
 }
 
 // verdict is what became of one unit of a proof.
@@ -150,17 +150,20 @@ func (in *inspector) proveRails(ctx context.Context, tr transport.Transport) {
 func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair transport.RailPair) PairProof {
 	p := PairProof{Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name}
 	start := time.Now()
-	epoch := uint32(len(in.found.Pairs))
-	st, err := in.tryPair(ctx, tr, 0, epoch, pair)
+	in.fresh()
+	key := streamKey{0, uint32(len(in.found.Pairs))}
+	life := in.begin(ctx, key)
+	defer in.forget(key)
+	st, err := in.tryPair(life.ctx, tr, key, pair)
 	if err != nil {
 		p.Err = err
 		return p
 	}
 	p.Joined = time.Since(start)
-	pctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	pctx, cancel := context.WithTimeout(life.ctx, proofTimeout)
 	defer cancel()
 	start = time.Now()
-	w := &sendWorker{s: in.sender, stream: st, epoch: epoch, count: &railCount{}}
+	w := &sendWorker{s: in.sender, stream: st, key: key, count: &railCount{}}
 	for range proofSlots {
 		if err = w.sendNothing(pctx); err != nil {
 			break
@@ -178,15 +181,26 @@ func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair tra
 	return p
 }
 
+// fresh forgets the proof before: its results are for nobody.
+func (in *inspector) fresh() {
+	in.mu.Lock()
+	clear(in.units)
+	in.mu.Unlock()
+	for len(in.verdicts) > 0 {
+		<-in.verdicts
+	}
+}
+
 // judge takes results in place of a transfer's.
 func (in *inspector) judge(m *wire.Results) error {
 	for i, id := range append(m.Units, m.Corrupt...) {
 		if in.unit(id).chunks == nil {
-			return fmt.Errorf("a result of unit %d, which was not sent: %w", id, ErrProtocol)
+			continue // of a proof that is over, or of none
 		}
 		select {
 		case in.verdicts <- verdict{id, i >= len(m.Units)}:
-		default: // of a proof that nobody waits for any more
+		default:
+			return fmt.Errorf("more results than units: %w", ErrProtocol)
 		}
 	}
 	return nil

@@ -78,11 +78,18 @@ func (it *item) took(n int64) bool {
 	return it.left == 0
 }
 
-// unread takes a chunk back that did not verify; it counts how often.
-func (it *item) unread(off, n int64) int {
+// putBack takes n bytes back that have to be read once more.
+func (it *item) putBack(n int64) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.left += n
+}
+
+// unread takes a chunk back that did not verify; it counts how often.
+func (it *item) unread(off, n int64) int {
+	it.putBack(n)
+	it.mu.Lock()
+	defer it.mu.Unlock()
 	if it.bad == nil {
 		it.bad = map[int64]int{}
 	}

@@ -22,6 +22,7 @@ import (
 	"scp_rdma/transport"
 	"scp_rdma/transport/mem"
 	"scp_rdma/transport/tcp"
+	"scp_rdma/transport/transporttest"
 )
 
 // patience bounds every wait of these tests; none should come near it.
@@ -47,6 +48,7 @@ type kit struct {
 	grace    time.Duration
 	once     bool
 	describe func(context.Context) []byte
+	breaks   uint64 // each stream breaks at the server after so many frames
 }
 
 type ended struct {
@@ -99,6 +101,9 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 	}
 	if k.client == nil {
 		k.client = tcp.New(tcp.Config{Peer: ln.Addr()})
+	}
+	if k.breaks > 0 {
+		k.server = transporttest.Faulty(k.server, transporttest.Plan{RecvDropAfter: k.breaks})
 	}
 	root, err := localfs.OpenRoot(k.dst, false)
 	if err != nil {

@@ -16,6 +16,7 @@ type outbox struct {
 	mu      sync.Mutex
 	answers []wire.Answer
 	results wire.Results
+	fences  []wire.Fenced
 	filled  chan struct{} // room for one: something is there
 }
 
@@ -38,6 +39,14 @@ func (o *outbox) result(units, corrupt []uint64, list []wire.Result) {
 	o.ring()
 }
 
+// fenced says that a stream has ended, after the results of what it brought.
+func (o *outbox) fenced(f wire.Fenced) {
+	o.mu.Lock()
+	o.fences = append(o.fences, f)
+	o.mu.Unlock()
+	o.ring()
+}
+
 func (o *outbox) ring() {
 	select {
 	case o.filled <- struct{}{}:
@@ -46,12 +55,12 @@ func (o *outbox) ring() {
 }
 
 // take empties the outbox.
-func (o *outbox) take() ([]wire.Answer, wire.Results) {
+func (o *outbox) take() ([]wire.Answer, wire.Results, []wire.Fenced) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	a, res := o.answers, o.results
-	o.answers, o.results = nil, wire.Results{}
-	return a, res
+	a, res, f := o.answers, o.results, o.fences
+	o.answers, o.results, o.fences = nil, wire.Results{}, nil
+	return a, res, f
 }
 
 // deliver sends what gathers in the outbox until the session ends.
@@ -62,9 +71,14 @@ func (r *receiver) deliver(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		answers, res := r.out.take()
+		answers, res, fences := r.out.take()
 		if err := r.sendOut(answers, &res); err != nil {
 			return err
+		}
+		for i := range fences {
+			if err := r.conn.Send(&fences[i]); err != nil {
+				return err
+			}
 		}
 	}
 }

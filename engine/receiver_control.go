@@ -41,6 +41,9 @@ func (r *receiver) take(m wire.Message) error {
 		return r.queue.put(job{done: m}, 0, r.cfg.Limits.Window)
 	case *wire.StreamOpen:
 		return r.streams.open(m)
+	case *wire.Fence:
+		r.streams.fence(m)
+		return nil
 	case *wire.Bye:
 		if m.Code == wire.ByeDone && (r.inspected || r.finished()) {
 			return errDone

@@ -18,11 +18,11 @@ type inStreams struct {
 	crew    *crew
 	workers *pool
 
-	mu     sync.Mutex
-	cancel map[uint32]context.CancelFunc // of the newest epoch of each stream
-	memory map[uint32]int64              // bytes of slots of each stream
-	name   string                        // of the transport in use
-	rails  []*railCount
+	mu      sync.Mutex
+	running map[streamKey]context.CancelFunc
+	memory  map[uint32]int64 // bytes of slots of each stream
+	name    string           // of the transport in use
+	rails   []*railCount
 }
 
 func newInStreams(r *receiver, c *crew) (*inStreams, error) {
@@ -33,7 +33,7 @@ func newInStreams(r *receiver, c *crew) (*inStreams, error) {
 	}
 	return &inStreams{
 		r: r, crew: c, workers: workers,
-		cancel: map[uint32]context.CancelFunc{}, memory: map[uint32]int64{},
+		running: map[streamKey]context.CancelFunc{}, memory: map[uint32]int64{},
 	}, nil
 }
 
@@ -48,21 +48,48 @@ func (in *inStreams) open(m *wire.StreamOpen) error {
 		return in.refuse(m, err)
 	}
 	ctx, cancel := context.WithCancel(in.crew.ctx)
+	key := streamKey{m.Stream, m.Epoch}
 	in.mu.Lock()
-	if old := in.cancel[m.Stream]; old != nil {
-		old()
+	for k, end := range in.running {
+		if k.stream == key.stream {
+			end() // an older epoch: it is replaced
+		}
 	}
-	in.cancel[m.Stream] = cancel
+	in.running[key] = cancel
 	in.mu.Unlock()
 	err = in.workers.run(func() error {
-		defer cancel()
+		defer in.ended(key)
 		return in.serve(ctx, tr, req, m)
 	})
 	if err != nil {
-		cancel()
+		in.ended(key)
 		return in.refuse(m, err)
 	}
 	return nil
+}
+
+// fence ends a stream for the sender, who hears of it when it has; at once if there
+// is none.
+func (in *inStreams) fence(m *wire.Fence) {
+	in.mu.Lock()
+	end := in.running[streamKey{m.Stream, m.Epoch}]
+	in.mu.Unlock()
+	if end == nil {
+		in.r.out.fenced(wire.Fenced{Stream: m.Stream, Epoch: m.Epoch})
+		return
+	}
+	end()
+}
+
+// ended forgets a stream.
+func (in *inStreams) ended(key streamKey) {
+	in.mu.Lock()
+	end := in.running[key]
+	delete(in.running, key)
+	in.mu.Unlock()
+	if end != nil {
+		end()
+	}
 }
 
 func (in *inStreams) refuse(m *wire.StreamOpen, err error) error {
@@ -117,26 +144,40 @@ func (in *inStreams) reserve(m *wire.StreamOpen) error {
 	return nil
 }
 
-// serve is the life of one worker: its stream is opened, emptied and closed here.
+// serve is the life of one worker: its stream is opened, emptied and closed here. A
+// stream that breaks is told, with what it brought before; others may take its place.
 func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) error {
+	logger := in.r.log.With("stream", m.Stream, "epoch", m.Epoch)
+	tell := func(err error) {
+		f := wire.Fenced{Stream: m.Stream, Epoch: m.Epoch}
+		if ctx.Err() == nil {
+			f.Error = clip(err.Error())
+		}
+		in.r.out.fenced(f)
+	}
 	st, err := in.connect(ctx, tr, req, m)
 	if err != nil {
-		// The sender tries its next candidate, or gives up and says so.
-		in.r.log.Info("stream not opened", "stream", m.Stream, "epoch", m.Epoch, "error", err)
+		logger.Info("stream not opened", "error", err)
+		tell(err)
 		return nil
 	}
 	w := &recvWorker{r: in.r, stream: st, id: m.Stream, epoch: m.Epoch, count: in.count(tr.Name(), st.Rail())}
 	w.count.streams.Add(1)
-	in.r.log.Debug("stream joined", "stream", m.Stream, "rail", st.Rail(), "since start", time.Since(in.r.started))
+	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	err = w.run(ctx)
 	closeErr := st.Close()
-	if errors.Is(err, io.EOF) {
-		err = closeErr
+	switch {
+	case errors.Is(err, io.EOF):
+		if closeErr != nil {
+			logger.Debug("stream did not end cleanly", "error", closeErr)
+		}
+		return nil
+	case ctx.Err() == nil && !broke(err):
+		return err // the peer breaks the rules, or nothing can be written any more
 	}
-	if err == nil || ctx.Err() != nil {
-		return nil //nolint:nilerr // ended with its session, or replaced by a newer epoch
-	}
-	return because(in.crew.ctx, err)
+	logger.Info("stream ended", "error", err)
+	tell(err)
+	return nil
 }
 
 func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) (transport.RecvStream, error) {

@@ -33,11 +33,13 @@ func (w *recvWorker) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// The credit goes back only now: a slow disk slows the sender.
-		if err := w.stream.Release(slot); err != nil {
+		// The credit goes back only now: a slow disk slows the sender. What was
+		// applied is told also if the stream can't take its slot any more.
+		err = w.stream.Release(slot)
+		w.r.out.result(units, corrupt, list)
+		if err != nil {
 			return err
 		}
-		w.r.out.result(units, corrupt, list)
 	}
 }
 

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,12 +10,38 @@ import (
 	"scp_rdma/wire"
 )
 
+const (
+	// DefaultRetryFor is how long streams are tried again once all are gone.
+	DefaultRetryFor = 30 * time.Second
+	// lanePause is the pause after a second failure in a row of a rail, each further
+	// one is twice as long, up to lanePauseMax: a port that comes back is used again
+	// soon, and one that doesn't costs little.
+	lanePause    = 250 * time.Millisecond
+	lanePauseMax = 10 * time.Second
+)
+
 // lane is one local rail with the ways to join it to the peer, best first.
 type lane struct {
 	rail  string
 	pairs []transport.RailPair
 	count *railCount
-	dead  error // why no stream came about on it; under routes.mu
+
+	// Under routes.mu.
+	alive int       // streams joined on it now
+	ever  bool      // one was
+	fails int       // failures in a row: nothing was acknowledged between them
+	err   error     // the last one
+	next  time.Time // not to be tried before
+}
+
+// fail notes a failure. The first in a row is answered at once.
+func (l *lane) fail(err error, now time.Time) {
+	l.err = err
+	l.next = now
+	if l.fails > 0 {
+		l.next = now.Add(min(lanePause<<min(l.fails-1, 16), lanePauseMax))
+	}
+	l.fails++
 }
 
 // route is one transport over which the peer may be reached.
@@ -25,32 +50,54 @@ type route struct {
 	lanes     []*lane
 }
 
-// routes are all of them, most preferred first. The streams of a session take the
-// first on which one comes about: a way that looks good may still swallow packets.
-type routes struct {
-	all []*route
+// alive says whether a stream is joined on any lane.
+func (r *route) alive() bool {
+	for _, l := range r.lanes {
+		if l.alive > 0 {
+			return true
+		}
+	}
+	return false
+}
 
-	mu sync.Mutex
-	at int // of those before, nothing came about
+// errs is why the lanes don't carry.
+func (r *route) errs() error {
+	var errs []error
+	for _, l := range r.lanes {
+		errs = append(errs, l.err)
+	}
+	return errors.Join(errs...)
+}
+
+// routes are all of them, most preferred first. The streams of a session take the
+// first on which one comes about: a way that looks good may still swallow packets,
+// and one that was good may break.
+type routes struct {
+	all      []*route
+	retryFor time.Duration
+
+	mu    sync.Mutex
+	at    int       // those before were given up
+	ever  bool      // a stream was joined
+	since time.Time // when what is wrong now began; zero: nothing is
 }
 
 // findRoutes lists the transports that both sides have and whose rails pair.
 // passed says why those that are preferred to the first are not used.
-func findRoutes(reg *transport.Registry, mine probed, hello *wire.Hello, path transport.Path) (r *routes, passed []error, err error) {
-	r = &routes{}
+func findRoutes(reg *transport.Registry, mine probed, hello *wire.Hello, path transport.Path) (all []*route, passed []error, err error) {
 	for _, tr := range reg.All() {
 		pairs, err := pairRails(tr, mine, hello, path)
 		switch {
 		case err == nil:
-			r.all = append(r.all, &route{tr, lanesOf(pairs)})
-		case len(r.all) == 0:
+			all = append(all, &route{tr, lanesOf(pairs)})
+		case len(all) == 0:
 			passed = append(passed, err)
 		}
 	}
-	if len(r.all) == 0 {
+	if len(all) == 0 {
 		return nil, nil, fmt.Errorf("no transport to the peer: %w", errors.Join(append(passed, transport.ErrUnavailable)...))
 	}
-	return r, passed, nil
+	return all, passed, nil
 }
 
 // pairRails pairs the rails of one transport.
@@ -97,7 +144,7 @@ func (r *routes) counts() (name string, rails []*railCount) {
 	defer r.mu.Unlock()
 	for i, way := range r.all {
 		for _, l := range way.lanes {
-			if i == r.at || l.count.streams.Load() > 0 {
+			if i == r.at || l.ever {
 				rails = append(rails, l.count)
 			}
 		}
@@ -105,125 +152,124 @@ func (r *routes) counts() (name string, rails []*railCount) {
 	return r.all[r.at].transport.Name(), rails
 }
 
-// passed says that nothing came about on a route.
-func (r *routes) passed(at int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return at < r.at
+// choice is what a stream that wants to be joined is to do: take a lane, or wait.
+type choice struct {
+	route  *route
+	lane   *lane // nil: wait
+	until  time.Time
+	passed error // why the route before this one was given up just now
 }
 
-// why is why no stream came about on a lane, nil as long as one may.
-func (r *routes) why(l *lane) error {
+// choose finds a lane for a stream. Its own comes first, by its number; as long as
+// others run it waits for that one, for they carry its share meanwhile. With nobody
+// left any lane will do, then the next route, and in the end there is none.
+func (r *routes) choose(stream uint32, now time.Time) (choice, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return l.dead
-}
-
-// bury notes that no stream came about on a lane; it says whether that is news.
-func (r *routes) bury(l *lane, err error) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l.dead != nil || l.count.streams.Load() > 0 {
-		return false
-	}
-	l.dead = err
-	return true
-}
-
-// pass gives a route up whose lanes are all dead. next is the one to take then, nil
-// if another stream has given it up before; ok is false if there is no way left.
-func (r *routes) pass(at int) (next *route, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if at < r.at {
-		return nil, true
-	}
-	for _, l := range r.all[at].lanes {
-		if l.dead == nil {
-			return nil, false // others run over it
+	var passed error
+	for {
+		way := r.all[r.at]
+		n := len(way.lanes)
+		home := way.lanes[int(stream)%n]
+		for k := range n {
+			l := way.lanes[(int(stream)+k)%n]
+			if !now.Before(l.next) {
+				return choice{route: way, lane: l, passed: passed}, nil
+			}
+			if r.running() {
+				return choice{until: home.next, passed: passed}, nil
+			}
 		}
-	}
-	if at+1 == len(r.all) {
-		return nil, false
-	}
-	r.at++
-	return r.all[r.at], true
-}
-
-// joined is a stream that was joined with the peer.
-type joined struct {
-	transport.SendStream
-	epoch uint32
-	lane  *lane
-}
-
-// openStream joins one stream with the peer: over its lane of the first route, or
-// else the others, or else the next route.
-func (s *sender) openStream(ctx context.Context, id uint32) (*joined, error) {
-	o := opening{s: s, id: id}
-	for at, r := range s.routes.all {
-		if s.routes.passed(at) {
-			continue
-		}
-		var errs []error
-		for n := range r.lanes {
-			l := r.lanes[(int(id)+n)%len(r.lanes)]
-			err := s.routes.why(l)
-			if err == nil {
-				var st *joined
-				if st, err = o.over(ctx, r, l); err == nil {
-					return st, nil
-				}
-				if ctx.Err() != nil {
-					return nil, context.Cause(ctx)
-				}
-				if s.cfg.EveryRail {
-					return nil, err
-				}
-				if s.routes.bury(l, err) && len(r.lanes) > 1 {
-					s.log.Warn("no stream comes about on a rail, the others carry on", "error", err)
+		switch {
+		case r.at+1 < len(r.all):
+			r.at++
+			passed = fmt.Errorf("%s: %w", way.transport.Name(), way.errs())
+		case !r.ever || now.Sub(r.since) > max(r.retryFor, 0):
+			return choice{}, r.hopeless()
+		default:
+			until := home.next
+			for _, l := range way.lanes {
+				if l.next.Before(until) {
+					until = l.next
 				}
 			}
-			errs = append(errs, err)
-		}
-		o.errs = append(o.errs, errs...)
-		next, ok := s.routes.pass(at)
-		if !ok {
-			break
-		}
-		if next != nil && s.cfg.Observer != nil {
-			s.cfg.Observer.Chosen(next.transport.Name(), []error{fmt.Errorf("%s: %w", r.transport.Name(), errors.Join(errs...))})
+			return choice{until: until, passed: passed}, nil
 		}
 	}
-	return nil, errors.Join(append(o.errs, transport.ErrUnavailable)...)
 }
 
-// opening is what one stream has tried.
-type opening struct {
-	s     *sender
-	id    uint32
-	epoch uint32 // of the next try
-	errs  []error
+// running says whether any stream is joined; mu is held.
+func (r *routes) running() bool {
+	for _, way := range r.all {
+		if way.alive() {
+			return true
+		}
+	}
+	return false
 }
 
-// over tries the ways of one lane, each with an epoch of its own, until one is proved.
-func (o *opening) over(ctx context.Context, r *route, l *lane) (*joined, error) {
+// hopeless is why nothing can be carried any more; mu is held.
+func (r *routes) hopeless() error {
 	var errs []error
-	for _, pair := range l.pairs {
-		epoch := o.epoch
-		o.epoch++
-		st, err := o.s.tryPair(ctx, r.transport, o.id, epoch, pair)
-		if err == nil {
-			l.count.peer.Store(&pair.Peer.Name)
-			l.count.streams.Add(1)
-			o.s.log.Debug("stream joined", "stream", o.id, "rail", l.rail, "peer", pair.Peer.Name, "since start", time.Since(o.s.started))
-			return &joined{st, epoch, l}, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		o.s.log.Info("rail candidate does not work", "rail", l.rail, "peer", pair.Peer.Name, "error", err)
-		errs = append(errs, err)
+	for _, way := range r.all {
+		errs = append(errs, way.errs())
 	}
-	return nil, fmt.Errorf("rail %s: %w", l.rail, errors.Join(append(errs, transport.ErrUnavailable)...))
+	err := errors.Join(append(errs, transport.ErrUnavailable)...)
+	if r.ever {
+		return fmt.Errorf("no rail has come back within %v: %w", r.retryFor, err)
+	}
+	return err
+}
+
+// joined notes a stream that was joined on a lane.
+func (r *routes) joined(l *lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ever, l.ever = true, true
+	l.alive++
+	l.count.streams.Store(max(l.count.streams.Load(), int64(l.alive)))
+}
+
+// ended notes one that has ended as it should.
+func (r *routes) ended(l *lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.alive--
+}
+
+// broke notes one that has not; progress: something it carried was acknowledged.
+func (r *routes) broke(l *lane, err error, progress bool, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.alive--
+	if progress {
+		l.fails = 0
+	}
+	r.note(l, err, now)
+}
+
+// progress notes that something was acknowledged: it isn't hopeless.
+func (r *routes) progress() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.since = time.Time{}
+}
+
+// failed notes one that didn't come about; it says whether that is the first
+// failure of the lane, which is to be told. Before a stream has ever been joined on
+// it, a lane isn't tried again at once.
+func (r *routes) failed(l *lane, err error, now time.Time) (first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first = l.fails == 0
+	l.fails = max(l.fails, 1)
+	r.note(l, err, now)
+	return first
+}
+
+func (r *routes) note(l *lane, err error, now time.Time) {
+	l.fail(err, now)
+	if r.since.IsZero() {
+		r.since = now
+	}
 }

@@ -105,13 +105,13 @@ func (s *sender) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ways, passed, err := findRoutes(s.cfg.Transports, s.scout.probed, peer, pathOf(s.conn))
+	all, passed, err := findRoutes(s.cfg.Transports, s.scout.probed, peer, pathOf(s.conn))
 	if err != nil {
 		return err
 	}
-	s.routes = ways
-	s.watched.Store(ways)
-	tr := ways.first().transport
+	s.routes = &routes{all: all, retryFor: s.cfg.RetryFor}
+	s.watched.Store(s.routes)
+	tr := s.routes.first().transport
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.Chosen(tr.Name(), passed)
 	}
@@ -274,7 +274,7 @@ func (s *sender) report() *Report {
 	t := s.totals()
 	r := &Report{
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes,
-		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(),
+		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(), CarriedAgain: s.count.carriedAgain.Load(),
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Rails: snap.Rails,
 	}
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr

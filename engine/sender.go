@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type sender struct {
 	plan     *planner.Plan
 	open     map[uint64]*item // announced, no result yet
 	units    map[uint64]sent  // carried, no result yet
+	live     map[streamKey]*living
 	lastUnit uint64
 	again    uint64 // number of entries announced once more
 	walked   bool   // the walk is over
@@ -57,8 +59,9 @@ type sender struct {
 	dropped wire.Dropped
 }
 
-// sent is what one unit carried.
+// sent is what one unit carried, and over which stream.
 type sent struct {
+	key    streamKey
 	chunks []wire.Chunk
 	bytes  uint64 // of files, holes included
 }
@@ -69,6 +72,7 @@ type counters struct {
 	filesDone, bytesDone               atomic.Uint64 // settled, acknowledged
 	okFiles, okDirs, okSyms, okLinks   atomic.Uint64
 	okBytes, failed, resent, duplicate atomic.Uint64
+	carriedAgain                       atomic.Uint64 // bytes of units whose stream broke
 	walkDone                           atomic.Bool
 }
 
@@ -89,11 +93,15 @@ func (r *railCount) peerName() string {
 }
 
 func newSender(cfg SendConfig) *sender {
+	if cfg.RetryFor == 0 {
+		cfg.RetryFor = DefaultRetryFor
+	}
 	s := &sender{
 		cfg:     cfg,
 		log:     loggerOr(cfg.Logger),
 		open:    map[uint64]*item{},
 		units:   map[uint64]sent{},
+		live:    map[streamKey]*living{},
 		opened:  make(chan struct{}),
 		summary: make(chan *wire.Summary, 1),
 		started: time.Now(),
@@ -116,10 +124,12 @@ func (s *sender) wakeWorkers() {
 	s.mu.Unlock()
 }
 
-// takeUnit waits for the next unit. false: there will be none any more.
-func (s *sender) takeUnit(ctx context.Context) (planner.Unit, bool, error) {
+// takeUnit waits for the next unit, for patience at most: then the
+// error is errIdle. 0 waits for ever. false: there will be none any more.
+func (s *sender) takeUnit(ctx context.Context, patience time.Duration) (planner.Unit, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var until time.Time
 	for {
 		if ctx.Err() != nil {
 			return planner.Unit{}, false, context.Cause(ctx)
@@ -135,9 +145,21 @@ func (s *sender) takeUnit(ctx context.Context) (planner.Unit, bool, error) {
 		if s.walked && len(s.open) == 0 {
 			return planner.Unit{}, false, nil
 		}
+		if patience > 0 {
+			switch now := time.Now(); {
+			case until.IsZero():
+				until = now.Add(patience)
+				defer time.AfterFunc(patience, s.wakeWorkers).Stop()
+			case !now.Before(until):
+				return planner.Unit{}, false, errIdle
+			}
+		}
 		s.wake.Wait()
 	}
 }
+
+// errIdle: no unit has come for a while.
+var errIdle = errors.New("no unit")
 
 // giveBack returns a range that its taker will not carry.
 func (s *sender) giveBack(c planner.Chunk) {
@@ -162,11 +184,11 @@ func (s *sender) items(u planner.Unit, into []*item) []*item {
 }
 
 // record notes a unit before it is sent, so that its result finds it.
-func (s *sender) record(chunks []wire.Chunk, bytes uint64) uint64 {
+func (s *sender) record(key streamKey, chunks []wire.Chunk, bytes uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastUnit++
-	s.units[s.lastUnit] = sent{chunks: chunks, bytes: bytes}
+	s.units[s.lastUnit] = sent{key: key, chunks: chunks, bytes: bytes}
 	return s.lastUnit
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -30,42 +31,66 @@ func (s *sender) runStreams(c *crew) error {
 	return context.Cause(c.ctx)
 }
 
-// work is the life of one worker: its stream is opened, fed and closed here.
+// work is the life of one worker: its stream is opened, fed and closed here, and if
+// it breaks another takes its place.
 func (s *sender) work(ctx context.Context, id uint32) error {
-	st, err := s.openStream(ctx, id)
-	if err != nil {
+	o := opening{s: s, id: id}
+	for {
+		st, err := o.open(ctx)
+		if err != nil {
+			return because(ctx, err)
+		}
+		if st == nil {
+			return nil
+		}
+		err = s.feed(st)
+		if err != nil && ctx.Err() == nil && broke(err) {
+			err = s.replace(ctx, st, err)
+			s.forget(st.key)
+			if err == nil {
+				continue
+			}
+		}
+		s.forget(st.key)
+		if err == nil {
+			s.routes.ended(st.lane)
+			return nil
+		}
 		return because(ctx, err)
 	}
-	w := &sendWorker{s: s, stream: st, id: id, epoch: st.epoch, count: st.lane.count}
-	err = w.run(ctx)
-	if err == nil {
-		err = st.Flush(ctx)
-	}
-	if closeErr := st.Close(); err == nil {
-		err = closeErr
-	}
+}
+
+// feed carries units over a stream until every entry has its result.
+func (s *sender) feed(st *joined) error {
+	w := &sendWorker{s: s, stream: st, key: st.key, count: st.lane.count}
+	err := w.run(st.living.ctx)
 	if err != nil {
-		return because(ctx, err)
+		_ = st.Close() // it is broken: what it has to say is said
+		return err
+	}
+	// Nothing that could still happen to the stream changes a result.
+	if err := errors.Join(st.Flush(st.living.ctx), st.Close()); err != nil {
+		s.log.Debug("stream did not end cleanly", "stream", st.key.stream, "error", err)
 	}
 	return nil
 }
 
 // tryPair opens one endpoint, has the peer open its own, and connects. The time
 // for that runs from when the target is open: before, the peer is busy with it.
-func (s *sender) tryPair(ctx context.Context, tr transport.Transport, id, epoch uint32, pair transport.RailPair) (transport.SendStream, error) {
+func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair) (transport.SendStream, error) {
 	octx, opened := context.WithTimeout(ctx, connectTimeout)
 	defer opened()
 	ep, err := tr.Open(octx, transport.OpenRequest{
 		Pair: pair, Role: transport.Sender, Initiator: true, Session: s.id, Key: s.key,
-		Stream: id, Epoch: epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
+		Stream: key.stream, Epoch: key.epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = ep.Close() }() // a no-op once it is connected
-	answer := s.ready.expect(streamKey{id, epoch})
+	answer := s.ready.expect(key)
 	err = s.conn.Send(&wire.StreamOpen{
-		Stream: id, Epoch: epoch, Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name,
+		Stream: key.stream, Epoch: key.epoch, Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name,
 		Slots: uint32(s.slots), SlotSize: uint32(s.slotSize), Offer: ep.Offer(),
 	})
 	if err != nil {

@@ -21,7 +21,7 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 		var took atomic.Int64
 		for range workers {
 			go func() {
-				if _, ok, err := s.takeUnit(context.Background()); ok && err == nil {
+				if _, ok, err := s.takeUnit(context.Background(), 0); ok && err == nil {
 					took.Add(1)
 				}
 			}()

@@ -111,6 +111,9 @@ func (s *sender) take(m wire.Message) error {
 	case *wire.StreamReady:
 		s.ready.put(streamKey{m.Stream, m.Epoch}, m)
 		return nil
+	case *wire.Fenced:
+		s.takeFenced(m)
+		return nil
 	case *wire.Summary:
 		select {
 		case s.summary <- m:
@@ -195,6 +198,9 @@ func (s *sender) countDone(e *localfs.Entry) {
 }
 
 func (s *sender) takeResults(m *wire.Results) error {
+	if len(m.Units) > 0 {
+		s.routes.progress()
+	}
 	for _, id := range m.Units {
 		s.count.bytesDone.Add(s.unit(id).bytes)
 	}
@@ -229,5 +235,8 @@ func (s *sender) unit(id uint64) sent {
 	defer s.mu.Unlock()
 	u := s.units[id]
 	delete(s.units, id)
+	if l := s.live[u.key]; l != nil {
+		l.acked++
+	}
 	return u
 }

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"scp_rdma/localfs"
 	"scp_rdma/planner"
@@ -13,11 +15,17 @@ import (
 type sendWorker struct {
 	s      *sender
 	stream transport.SendStream
-	id     uint32
-	epoch  uint32
+	key    streamKey
 	count  *railCount
 	items  []*item // of the unit at hand
+
+	unflushed bool // something was sent since the last Flush
 }
+
+// idleFlush: a stream without a unit for so long looks whether all that it sent has
+// arrived. If it broke nobody else would find out, for who waits for results sends
+// nothing; and results themselves come on control.
+const idleFlush = 100 * time.Millisecond
 
 // run carries units until there are no more. The slot comes first: a worker
 // without a credit does not sit on a unit that another could carry.
@@ -37,7 +45,7 @@ func (w *sendWorker) run(ctx context.Context) error {
 // carry fills the slot with the next unit that has something to send, and sends it.
 func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, error) {
 	for {
-		u, ok, err := w.s.takeUnit(ctx)
+		u, ok, err := w.next(ctx)
 		if err != nil || !ok {
 			w.stream.Discard(slot)
 			return false, err
@@ -51,6 +59,23 @@ func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, err
 			return true, w.send(ctx, slot, f)
 		}
 	}
+}
+
+// next waits for a unit.
+func (w *sendWorker) next(ctx context.Context) (planner.Unit, bool, error) {
+	var patience time.Duration
+	if w.unflushed {
+		patience = idleFlush
+	}
+	u, ok, err := w.s.takeUnit(ctx, patience)
+	if !errors.Is(err, errIdle) {
+		return u, ok, err
+	}
+	if err := w.stream.Flush(ctx); err != nil {
+		return u, false, err
+	}
+	w.unflushed = false
+	return w.s.takeUnit(ctx, 0)
 }
 
 // filled is what fill has put into a slot.
@@ -158,7 +183,7 @@ func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) e
 		return err
 	}
 	head := wire.FrameHead{
-		Stream: w.id, Epoch: w.epoch, Unit: w.s.record(f.chunks, f.bytes),
+		Stream: w.key.stream, Epoch: w.key.epoch, Unit: w.s.record(w.key, f.chunks, f.bytes),
 		DataLen: uint32(f.used), Chunks: f.chunks,
 	}
 	if !w.s.cfg.NoChecksum {
@@ -167,5 +192,6 @@ func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) e
 	}
 	head.Append(slot.Head()[:0])
 	w.count.bytes.Add(uint64(f.used))
+	w.unflushed = true
 	return w.stream.Send(ctx, slot)
 }

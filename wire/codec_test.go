@@ -64,6 +64,7 @@ func messages() []Message {
 		&Auth{KeyID: bytes.Repeat([]byte{1}, 8), Proof: bytes.Repeat([]byte{2}, 32)},
 		&Authed{Proof: bytes.Repeat([]byte{3}, 32)},
 		&Inspect{}, &Inspected{Report: []byte("{}")},
+		&Fence{Stream: 1, Epoch: 2}, &Fenced{Stream: 1, Epoch: 2, Error: "broken"},
 	}
 }
 
@@ -88,7 +89,7 @@ func TestEveryTypeRoundTripsWithGoldenBytes(t *testing.T) {
 		}
 		seen[typ] = true
 	}
-	for typ := TypeHello; typ <= TypeSummary; typ++ {
+	for typ := TypeHello; typ <= TypeFenced; typ++ {
 		if !seen[typ] {
 			t.Errorf("type %d has no message in this test", typ)
 		}

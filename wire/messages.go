@@ -25,6 +25,8 @@ const (
 	TypeAuthed
 	TypeInspect
 	TypeInspected
+	TypeFence
+	TypeFenced
 )
 
 // Message is one control message.
@@ -159,6 +161,21 @@ type StreamReady struct {
 	Epoch  uint32 `cbor:"2,keyasint"`
 	Offer  []byte `cbor:"3,keyasint,omitempty"`
 	Error  string `cbor:"4,keyasint,omitempty"`
+}
+
+// Fence has the receiver end a stream that is broken, so that what it carried can be
+// sent over others: nothing of it is written any more after the Fenced.
+type Fence struct {
+	Stream uint32 `cbor:"1,keyasint"`
+	Epoch  uint32 `cbor:"2,keyasint"`
+}
+
+// Fenced says that the receiver has ended a stream, because it was to or because it
+// broke. The results of all that was applied of it were sent before.
+type Fenced struct {
+	Stream uint32 `cbor:"1,keyasint"`
+	Epoch  uint32 `cbor:"2,keyasint"`
+	Error  string `cbor:"3,keyasint,omitempty"` // why, if it was not to
 }
 
 // Kind is what an Entry is.
@@ -350,3 +367,9 @@ func (*Inspect) Type() Type { return TypeInspect }
 
 // Type implements Message.
 func (*Inspected) Type() Type { return TypeInspected }
+
+// Type implements Message.
+func (*Fence) Type() Type { return TypeFence }
+
+// Type implements Message.
+func (*Fenced) Type() Type { return TypeFenced }

@@ -39,6 +39,10 @@ func empty(t Type) Message {
 		return &Inspect{}
 	case TypeInspected:
 		return &Inspected{}
+	case TypeFence:
+		return &Fence{}
+	case TypeFenced:
+		return &Fenced{}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -14,7 +15,7 @@ const portHabit = "-p is the port; modes and times are always kept"
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := o.checkSides(f); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkTimes()); err != nil {
 		return err
 	}
 	switch {
@@ -24,14 +25,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-4 and -6 together leave no address")
 	case o.quiet && o.verbose > 0:
 		return usagef("-q and -v contradict each other")
-	case o.grace < 0:
-		return usagef("--grace %v: a time can't be negative", o.grace)
 	case !o.server && o.port == 0:
 		return usagef("-p 0: a port is 1 to 65535")
 	case o.numeric && !o.owner:
 		return usagef("--numeric-ids says how --owner works: it needs it")
-	case o.wait < 0:
-		return usagef("--wait %v: a time can't be negative", o.wait)
 	case o.noAuth && (o.key != "" || o.authorized != ""):
 		return usagef("--no-auth does without keys: it excludes --key-file and --authorized")
 	case o.authorized != "" && o.key != "":
@@ -72,6 +69,19 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("--allow xattr-all: only root may set all attributes; without root: --allow xattr")
 	}
 	return err
+}
+
+// checkTimes finds those that aren't any.
+func (o *options) checkTimes() error {
+	for _, t := range []struct {
+		flag string
+		d    time.Duration
+	}{{"grace", o.grace}, {"wait", o.wait}, {"retry-for", o.retryFor}} {
+		if t.d < 0 {
+			return usagef("--%s %v: a time can't be negative", t.flag, t.d)
+		}
+	}
+	return nil
 }
 
 // checkSides finds flags of the other side.
@@ -137,7 +147,7 @@ func expected(name string) string {
 		return "it takes a number, 1 to 64"
 	case "ib-port", "gid-index", "traffic-class":
 		return "it takes a number up to 255"
-	case "grace", "wait", "handshake-timeout":
+	case "grace", "wait", "retry-for", "handshake-timeout":
 		return "it takes a time like 90s or 5m"
 	}
 	return "it can't have this value"

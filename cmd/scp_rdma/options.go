@@ -47,6 +47,7 @@ type options struct {
 	devices    bool
 	json       bool
 	wait       time.Duration
+	retryFor   time.Duration
 	authorized string
 	limits     limits
 }
@@ -109,6 +110,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
+	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream is gone, try for `DUR` to bring one back before giving up (0: not at all)")
 	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto: what isn't in it, if they leave by RDMA")
 	f.BoolVar(&o.unchecked, "no-checksum", false, "leave it to the transport to find damaged bytes")
 	return f
@@ -184,6 +186,14 @@ func (o *options) network() string {
 		return "tcp6"
 	}
 	return "tcp"
+}
+
+// retry is --retry-for as the engine takes it, for which 0 is what is usual.
+func (o *options) retry() time.Duration {
+	if o.retryFor == 0 {
+		return -1
+	}
+	return o.retryFor
 }
 
 // portValue is a flag that is a port.

@@ -93,6 +93,9 @@ func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 	if r.Resent > 0 {
 		lines = append(lines, "sent again because they changed meanwhile: "+plural(r.Resent, "file", "files"))
 	}
+	if r.CarriedAgain > 0 {
+		lines = append(lines, "carried again because a stream broke: "+size(r.CarriedAgain))
+	}
 	lines = append(lines, dropped(r)...)
 	if n := max(r.Failed, problems.total()); n > 0 {
 		line := "not copied: " + plural(n, "entry", "entries")

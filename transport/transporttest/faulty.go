@@ -15,6 +15,9 @@ type Plan struct {
 	Corrupt func(frame uint64, data []byte)
 	// DropAfter breaks each sending stream after so many frames; 0: never.
 	DropAfter uint64
+	// RecvDropAfter breaks each receiving stream before it gives that many frames and
+	// one; 0: never.
+	RecvDropAfter uint64
 	// Connect is called before each Connect of an initiator; its error is Connect's.
 	Connect func(req transport.OpenRequest) error
 }
@@ -72,7 +75,7 @@ type faultySend struct {
 func (s *faultySend) Send(ctx context.Context, slot *transport.Slot) error {
 	if n := s.f.plan.DropAfter; n > 0 && s.sent >= n {
 		s.Discard(slot)
-		return errors.Join(ErrDropped, s.SendStream.Close())
+		return &transport.StreamError{Op: "send", Rail: s.Rail(), Err: errors.Join(ErrDropped, s.SendStream.Close())}
 	}
 	s.sent++
 	return s.SendStream.Send(ctx, slot)
@@ -80,10 +83,15 @@ func (s *faultySend) Send(ctx context.Context, slot *transport.Slot) error {
 
 type faultyRecv struct {
 	transport.RecvStream
-	f *faulty
+	f   *faulty
+	got uint64
 }
 
 func (r *faultyRecv) Recv(ctx context.Context) (*transport.Slot, error) {
+	if n := r.f.plan.RecvDropAfter; n > 0 && r.got >= n {
+		return nil, &transport.StreamError{Op: "recv", Rail: r.Rail(), Err: errors.Join(ErrDropped, r.Close())}
+	}
+	r.got++
 	slot, err := r.RecvStream.Recv(ctx)
 	if err == nil && r.f.plan.Corrupt != nil {
 		r.f.plan.Corrupt(r.f.frames.Add(1)-1, slot.Data())

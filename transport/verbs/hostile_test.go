@@ -161,7 +161,7 @@ func hostile(t *testing.T, world func(t *testing.T) (client, server verbs.Provid
 // try sends on four streams, in frames small enough that each sends many.
 func (s *served) try(ctx context.Context, t *testing.T, src string, devices verbs.Provider) (*engine.Report, error) {
 	t.Helper()
-	return s.send(ctx, t, src, func(c *engine.SendConfig) { c.Streams, c.Slots, c.SlotSize = 4, 4, 64<<10 }, over(devices))
+	return s.send(ctx, t, src, func(c *engine.SendConfig) { c.Streams, c.Slots, c.SlotSize, c.RetryFor = 4, 4, 64<<10, time.Second }, over(devices))
 }
 
 // honest has the server take a transfer of an honest client.
