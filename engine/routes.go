@@ -32,6 +32,7 @@ type lane struct {
 	fails int       // failures in a row: nothing was acknowledged between them
 	err   error     // the last one
 	next  time.Time // not to be tried before
+	shut  time.Time // when no stream came about on it last
 }
 
 // fail notes a failure. The first in a row is answered at once.
@@ -173,10 +174,11 @@ func (r *routes) choose(stream uint32, now time.Time) (choice, error) {
 		home := way.lanes[int(stream)%n]
 		for k := range n {
 			l := way.lanes[(int(stream)+k)%n]
-			if !now.Before(l.next) {
+			running := r.running()
+			if !now.Before(l.next) && (running || !r.tried(l)) {
 				return choice{route: way, lane: l, passed: passed}, nil
 			}
-			if r.running() {
+			if running {
 				return choice{until: home.next, passed: passed}, nil
 			}
 		}
@@ -196,6 +198,15 @@ func (r *routes) choose(stream uint32, now time.Time) (choice, error) {
 			return choice{until: until, passed: passed}, nil
 		}
 	}
+}
+
+// tried says that a lane had its chance since nothing runs any more, where there is
+// something else to turn to, or nothing has ever run; mu is held.
+func (r *routes) tried(l *lane) bool {
+	if r.ever && r.at+1 == len(r.all) {
+		return false // it may come back
+	}
+	return !r.since.IsZero() && !l.shut.Before(r.since)
 }
 
 // running says whether any stream is joined; mu is held.
@@ -263,6 +274,7 @@ func (r *routes) failed(l *lane, err error, now time.Time) (first bool) {
 	defer r.mu.Unlock()
 	first = l.fails == 0
 	l.fails = max(l.fails, 1)
+	l.shut = now
 	r.note(l, err, now)
 	return first
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -43,7 +44,7 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 		if st == nil {
 			return nil
 		}
-		err = s.feed(st)
+		err = s.feed(ctx, st)
 		if err != nil && ctx.Err() == nil && broke(err) {
 			err = s.replace(ctx, st, err)
 			s.forget(st.key)
@@ -61,9 +62,12 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 }
 
 // feed carries units over a stream until every entry has its result.
-func (s *sender) feed(st *joined) error {
+func (s *sender) feed(ctx context.Context, st *joined) error {
 	w := &sendWorker{s: s, stream: st, key: st.key, count: st.lane.count}
 	err := w.run(st.living.ctx)
+	if errors.Is(err, errStreamLost) {
+		err = errors.Join(ownReason(ctx, st), err)
+	}
 	if err != nil {
 		_ = st.Close() // it is broken: what it has to say is said
 		return err
@@ -71,6 +75,20 @@ func (s *sender) feed(st *joined) error {
 	// Nothing that could still happen to the stream changes a result.
 	if err := errors.Join(st.Flush(st.living.ctx), st.Close()); err != nil {
 		s.log.Debug("stream did not end cleanly", "stream", st.key.stream, "error", err)
+	}
+	return nil
+}
+
+// ownWait: the two ends of a stream learn of its end by different ways.
+const ownWait = 100 * time.Millisecond
+
+// ownReason is why a stream broke as this end sees it, nil if it doesn't: the other
+// end often knows only that it did.
+func ownReason(ctx context.Context, st transport.SendStream) error {
+	ctx, cancel := context.WithTimeout(ctx, ownWait)
+	defer cancel()
+	if err := st.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
 	return nil
 }
