@@ -18,10 +18,15 @@ type Config struct {
 	Bind  netip.Addr     // server: only this address, if valid and not unspecified
 
 	Timeout    time.Duration // for a peer that doesn't answer (a slow one does), a join, a small write; 0: 30 s
+	Silence    time.Duration // bytes that the peer's kernel doesn't acknowledge for so long: the way is dead, others stand in; 0: 4 s, Timeout if that is less
 	SendBuffer int           // SO_SNDBUF, bytes; 0: the kernel's choice
 	RecvBuffer int           // SO_RCVBUF, bytes; 0: the kernel's choice
 	Logger     hclog.Logger  // nil: silent
 }
+
+// silence is four of Linux's retransmissions on a way of some ms (200 ms, doubled each
+// time, RFC 6298), so neither a lost packet nor a short outage looks like a dead way.
+const silence = 4 * time.Second
 
 // Transport is TCP as a transport.Transport.
 type Transport struct {
@@ -41,6 +46,9 @@ type key struct {
 func New(cfg Config) *Transport {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Silence == 0 {
+		cfg.Silence = min(silence, cfg.Timeout)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()

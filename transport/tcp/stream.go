@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// looks: so many times within Config.Timeout a sender that waits looks
+	// looks: so many times within Config.Silence a sender that waits looks
 	// whether its peer still answers.
 	looks = 4
 	// closeWait bounds the wait for the peer at a clean close.
@@ -28,11 +28,12 @@ const (
 
 // stream is what both directions share.
 type stream struct {
-	conn  *net.TCPConn
-	req   transport.OpenRequest
-	bound time.Duration // on small writes
-	slab  *transport.Slab
-	slots []*transport.Slot
+	conn    *net.TCPConn
+	req     transport.OpenRequest
+	bound   time.Duration // on small writes
+	silence time.Duration // of the peer's kernel
+	slab    *transport.Slab
+	slots   []*transport.Slot
 
 	buf  [readAhead]byte // read and not used yet: buf[r:w]
 	r, w int
@@ -60,7 +61,7 @@ func newStream(e *endpoint, c *net.TCPConn) (transport.Stream, error) {
 }
 
 func (s *stream) init(e *endpoint, c *net.TCPConn, mem *transport.Slab, slots []*transport.Slot) {
-	s.conn, s.req, s.bound = c, e.req, e.t.cfg.Timeout
+	s.conn, s.req, s.bound, s.silence = c, e.req, e.t.cfg.Timeout, e.t.cfg.Silence
 	s.slab, s.slots = mem, slots
 }
 
@@ -120,13 +121,13 @@ func isGone(err error) bool {
 }
 
 // look is when a sender that waits looks after its peer next.
-func (s *stream) look() time.Time { return time.Now().Add(s.bound / looks) }
+func (s *stream) look() time.Time { return time.Now().Add(s.silence / looks) }
 
 // again says whether err means only that a look is due, and the peer still
 // answers. A receiver may be slow for as long as it likes: a window that stays
 // closed is back-pressure. TCP_USER_TIMEOUT would end the connection for it.
 func (s *stream) again(ctx context.Context, err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed() && answers(s.conn, s.bound)
+	return errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed() && answers(s.conn, s.silence)
 }
 
 func (s *stream) isClosed() bool {
