@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -61,6 +60,6 @@ func (h host) reset(t *testing.T, addr string) {
 	line := h.in("ss", "--no-header", "--tcp", "--kill", "dst", addr)
 	out, err := exec.Command(line[0], line[1:]...).CombinedOutput()
 	if err != nil || strings.Count(string(out), addr) < 2 {
-		t.Fatal(fmt.Errorf("ss --kill: %v: %s", err, out))
+		t.Fatalf("ss --kill: %v: %s", err, out)
 	}
 }
