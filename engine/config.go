@@ -177,6 +177,7 @@ type Report struct {
 	Bytes                        uint64 // sizes of the files committed
 	Failed                       uint64 // entries not copied
 	Resent                       uint64 // files sent once more because they changed
+	Damaged                      uint64 // frames that did not verify and were sent again
 	CarriedAgain                 uint64 // bytes that another stream carried because theirs broke
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration

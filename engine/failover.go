@@ -69,10 +69,13 @@ func isClosed(ch <-chan struct{}) bool {
 // errStreamLost: the receiver has lost a stream, or given it up.
 var errStreamLost = errors.New("the other side ended the stream")
 
+// errBroken: a stream has found out by itself that it is broken.
+var errBroken = errors.New("the stream is broken")
+
 // broke says whether an error is one of a stream, which others can stand in for.
 func broke(err error) bool {
 	var stream *transport.StreamError
-	return errors.As(err, &stream) || errors.Is(err, errStreamLost)
+	return errors.As(err, &stream) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken)
 }
 
 // replace takes what a broken stream carried and has no result to the others. Not

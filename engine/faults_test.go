@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,43 @@ func TestCorruptFramesAreSentAgain(t *testing.T) {
 	}
 	if hit < 50 {
 		t.Errorf("only %d frames were corrupted", hit)
+	}
+	same(t, dir, k.dst)
+}
+
+// Ten thousand frames of a transfer are damaged, each in a byte of its own: all are
+// found, all are healed, and the count is told.
+func TestTenThousandDamagedFramesAreFoundAndHealed(t *testing.T) {
+	const want = 10_000
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(1, 2))
+	last, damaged := map[uint64]bool{}, uint64(0)
+	k := start(t, func(k *kit) {
+		tr := mem.New()
+		k.client = tr
+		k.server = transporttest.Faulty(tr, transporttest.Plan{Corrupt: func(_ uint64, data []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			// Every other time a chunk comes: never five times in a row.
+			sum := wire.Sum(data)
+			if len(data) == 0 || last[sum] || damaged == want {
+				delete(last, sum)
+				return
+			}
+			last[sum] = true
+			damaged++
+			data[rng.IntN(len(data))] ^= 1 << rng.IntN(8)
+		}})
+	})
+	dir := t.TempDir()
+	text := make([]byte, 44<<20)
+	for i := range text {
+		text[i] = byte(rng.Uint32())
+	}
+	write(t, dir, map[string]string{"file": string(text)})
+	r, _, err := k.push(contents(t, dir), func(c *engine.SendConfig) { c.SlotSize = 4096 })
+	if err != nil || damaged != want || r.Damaged != damaged {
+		t.Fatalf("%d frames were damaged, the report says %d: %v", damaged, r.Damaged, err)
 	}
 	same(t, dir, k.dst)
 }

@@ -274,7 +274,7 @@ func (s *sender) report() *Report {
 	t := s.totals()
 	r := &Report{
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes,
-		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(), CarriedAgain: s.count.carriedAgain.Load(),
+		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(), Damaged: s.count.damaged.Load(), CarriedAgain: s.count.carriedAgain.Load(),
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Rails: snap.Rails,
 	}
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr

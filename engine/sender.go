@@ -73,6 +73,7 @@ type counters struct {
 	okFiles, okDirs, okSyms, okLinks   atomic.Uint64
 	okBytes, failed, resent, duplicate atomic.Uint64
 	carriedAgain                       atomic.Uint64 // bytes of units whose stream broke
+	damaged                            atomic.Uint64 // frames that did not verify
 	walkDone                           atomic.Bool
 }
 

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"scp_rdma/transport"
@@ -64,9 +66,11 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 // feed carries units over a stream until every entry has its result.
 func (s *sender) feed(ctx context.Context, st *joined) error {
 	w := &sendWorker{s: s, stream: st, key: st.key, count: st.lane.count}
+	stop := s.heed(st)
 	err := w.run(st.living.ctx)
-	if errors.Is(err, errStreamLost) {
-		err = errors.Join(ownReason(ctx, st), err)
+	stop()
+	if errors.Is(err, errStreamLost) || errors.Is(err, errBroken) {
+		err = withOwnReason(ctx, st, err)
 	}
 	if err != nil {
 		_ = st.Close() // it is broken: what it has to say is said
@@ -79,18 +83,40 @@ func (s *sender) feed(ctx context.Context, st *joined) error {
 	return nil
 }
 
+// heed ends the worker of a stream that breaks while it waits for units. stop ends that.
+func (s *sender) heed(st *joined) (stop func()) {
+	b, ok := st.SendStream.(transport.Breaker)
+	if !ok {
+		return func() {}
+	}
+	var work sync.WaitGroup
+	quit := make(chan struct{})
+	work.Go(func() {
+		select {
+		case <-b.Broken():
+			st.living.cancel(errBroken)
+			s.wakeWorkers()
+		case <-quit:
+		}
+	})
+	return func() {
+		close(quit)
+		work.Wait()
+	}
+}
+
 // ownWait: the two ends of a stream learn of its end by different ways.
 const ownWait = 100 * time.Millisecond
 
-// ownReason is why a stream broke as this end sees it, nil if it doesn't: the other
-// end often knows only that it did.
-func ownReason(ctx context.Context, st transport.SendStream) error {
+// withOwnReason adds to an error why the stream broke as this end sees it, if it
+// does: the other end often knows only that it did.
+func withOwnReason(ctx context.Context, st transport.SendStream, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, ownWait)
 	defer cancel()
-	if err := st.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if own := st.Flush(ctx); own != nil && !errors.Is(own, context.DeadlineExceeded) {
+		return fmt.Errorf("%w (%w)", own, err)
 	}
-	return nil
+	return err
 }
 
 // tryPair opens one endpoint, has the peer open its own, and connects. The time

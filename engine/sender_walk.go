@@ -205,7 +205,8 @@ func (s *sender) takeResults(m *wire.Results) error {
 		s.count.bytesDone.Add(s.unit(id).bytes)
 	}
 	for _, id := range m.Corrupt {
-		s.log.Warn("a frame did not verify, sending it again", "unit", id)
+		s.count.damaged.Add(1)
+		s.log.Info("a frame did not verify, sending it again", "unit", id)
 		if err := s.requeue(s.unit(id)); err != nil {
 			return err
 		}

@@ -126,6 +126,14 @@ type Stream interface {
 	io.Closer
 }
 
+// Breaker is a Stream that knows by itself when it breaks, also while nobody calls it:
+// who has nothing to send would else hold a device that was removed.
+type Breaker interface {
+	Stream
+	// Broken is closed once the stream is dead, for whatever reason but Close.
+	Broken() <-chan struct{}
+}
+
 // SendStream is the sending end of a stream. Acquire, Send, Discard and Flush
 // are called by one goroutine at a time.
 type SendStream interface {

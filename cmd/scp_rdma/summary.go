@@ -93,6 +93,9 @@ func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 	if r.Resent > 0 {
 		lines = append(lines, "sent again because they changed meanwhile: "+plural(r.Resent, "file", "files"))
 	}
+	if r.Damaged > 0 {
+		lines = append(lines, "damaged on the way, found and sent again: "+plural(r.Damaged, "frame", "frames")+" (look at NICs, cables and memory)")
+	}
 	if r.CarriedAgain > 0 {
 		lines = append(lines, "carried again because a stream broke: "+size(r.CarriedAgain))
 	}

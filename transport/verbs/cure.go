@@ -11,7 +11,7 @@ import (
 const (
 	cureGone = "its process or host is gone, or the way to it: look at cable, switch (PFC, MTU) and the peer's log"
 	cureLie  = "the peer, or a version of it that doesn't fit, breaks the rules: update both ends; if it stays, report it"
-	cureOurs = "a mistake of this program or of the driver: update rdma-core, and report it"
+	cureOurs = "the device can't send (is its network card down?), or a mistake of this program or of the driver: update rdma-core, and report it"
 	cureLost = "the kernel's log has the reason (dmesg)"
 )
 

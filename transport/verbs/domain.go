@@ -115,7 +115,8 @@ func (d *domain) watch(ctx context.Context) {
 	}
 }
 
-// beat has idle streams look after their peers.
+// beat has idle streams look after their peers, and all let go of a device that was
+// taken away: until then the kernel may keep whoever does that waiting.
 func (d *domain) beat(ctx context.Context) {
 	tick := time.NewTicker(d.t.cfg.Heartbeat)
 	defer tick.Stop()
@@ -124,6 +125,12 @@ func (d *domain) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			if d.dev.Removed() {
+				d.each(func(l *link) {
+					l.fail(fmt.Errorf("%s was removed: bring it back, or leave it to the other rails: %w", d.key.device, transport.ErrPeerGone))
+				})
+				continue
+			}
 			d.each((*link).heartbeat)
 		}
 	}

@@ -103,6 +103,9 @@ func (l *link) wrap(op string, err error) error {
 // Rail implements transport.Stream.
 func (l *link) Rail() string { return l.req.Pair.Local.Name }
 
+// Broken implements transport.Breaker.
+func (l *link) Broken() <-chan struct{} { return l.failed }
+
 // usable says why a call can't be made any more; mu is held.
 func (l *link) usable() error {
 	switch {

@@ -91,6 +91,8 @@ func (s *sendStream) send(slot *transport.Slot) error {
 	return s.say(c.Append(nil), last, offset, head+data)
 }
 
+var _ transport.Breaker = (*sendStream)(nil)
+
 // Discard implements transport.SendStream.
 func (s *sendStream) Discard(slot *transport.Slot) { s.slab.Back(slot.Index) }
 

@@ -107,3 +107,22 @@ func TestASlowReceiverIsNoStall(t *testing.T) {
 		t.Errorf("after a pause of many times the limit: %v", err)
 	}
 }
+
+// Nobody calls the stream when its device or its peer goes: it says so all the same.
+func TestAStreamThatBreaksWhileIdleSaysSo(t *testing.T) {
+	for name, breaks := range map[string]func(near, far *softnic.Host, r transport.RecvStream){
+		"its port goes down":    func(near, _ *softnic.Host, _ transport.RecvStream) { near.SetPort("rxe0", false) },
+		"its device is removed": func(near, _ *softnic.Host, _ transport.RecvStream) { near.SetRemoved("rxe0", true) },
+		"its peer is killed":    func(_, _ *softnic.Host, r transport.RecvStream) { kill(r) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far, s, r := joined(t, func(c *Config) { c.AckTimeout = quick })
+			breaks(near, far, r)
+			select {
+			case <-s.(transport.Breaker).Broken():
+			case <-time.After(time.Minute):
+				t.Error("it doesn't know")
+			}
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -124,20 +125,7 @@ func TestAKilledPeerIsNoticed(t *testing.T) {
 	for _, victim := range []string{"server", "client"} {
 		t.Run(victim, func(t *testing.T) {
 			s := serve(t)
-			before := moved()
-			cmd := exec.Command(bin(t), "-j", "4", "-d", "rxe0,rxe1", large, self)
-			cmd.Env = s.env
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			check(t, cmd.Start())
-			// Half files lie under hidden names: wait until some bytes are there.
-			tick := time.NewTicker(10 * time.Millisecond)
-			defer tick.Stop()
-			for deadline := time.Now().Add(patience); moved()-before < 8<<20; <-tick.C {
-				if time.Now().After(deadline) {
-					t.Fatalf("nothing moves: %s", &out)
-				}
-			}
+			cmd, out := s.midway(t, "-j", "4", "-d", "rxe0,rxe1", large, self)
 			if victim == "server" {
 				check(t, s.cmd.Process.Kill())
 				_ = s.cmd.Wait()
@@ -146,8 +134,8 @@ func TestAKilledPeerIsNoticed(t *testing.T) {
 			}
 			start := time.Now()
 			err := cmd.Wait()
-			if victim == "server" && (err == nil || time.Since(start) > 20*time.Second || out.Len() == 0) {
-				t.Errorf("the client ends with %v after %v: %s", err, time.Since(start), &out)
+			if victim == "server" && (err == nil || time.Since(start) > 20*time.Second || out.String() == "") {
+				t.Errorf("the client ends with %v after %v: %s", err, time.Since(start), out.String())
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, "large")); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("a half file has its name: %v", err)
@@ -160,6 +148,70 @@ func TestAKilledPeerIsNoticed(t *testing.T) {
 			if code, text := s.send(t, small, self); code != 0 || !strings.Contains(text, "over verbs") {
 				t.Errorf("the next client: exit %d: %s", code, text)
 			}
+			s.stop(t)
+		})
+	}
+}
+
+// midway starts a client and waits until both devices have carried something.
+func (s *server) midway(t *testing.T, args ...string) (*exec.Cmd, *output) {
+	t.Helper()
+	before := [2]int{moved("rxe0"), moved("rxe1")}
+	cmd, out := exec.Command(bin(t), args...), &output{}
+	cmd.Env, cmd.Stdout, cmd.Stderr = s.env, out, out
+	check(t, cmd.Start())
+	until(t, out, func() bool { return moved("rxe0")-before[0] > 4<<20 && moved("rxe1")-before[1] > 4<<20 })
+	return cmd, out
+}
+
+// until waits for a condition.
+func until(t *testing.T, out *output, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("it doesn't happen: %s", out)
+		}
+	}
+}
+
+// A device whose port goes down, or that is taken away, in the middle of a transfer
+// leaves its share to the other, is let go of at once, and carries again once it is back.
+func TestADeviceThatGoesAwayLosesNothingAndComesBack(t *testing.T) {
+	large := filepath.Join(t.TempDir(), "large")
+	write(t, large, 256<<20)
+	for name, tt := range map[string]struct{ away, back []string }{
+		"port":   {[]string{"ip", "link", "set", "eth1", "down"}, []string{"ip", "link", "set", "eth1", "up"}},
+		"device": {[]string{"rdma", "link", "delete", "rxe1"}, []string{"rdma", "link", "add", "rxe1", "type", "rxe", "netdev", "eth1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t)
+			cmd, out := s.midway(t, "-j", "4", "-d", "rxe0,rxe1", large, self)
+			start := time.Now()
+			run(t, tt.away[0], tt.away[1:]...)
+			t.Logf("away after %v", time.Since(start))
+			until(t, out, func() bool {
+				return strings.Contains(out.String(), "a stream broke") || strings.Contains(out.String(), "sent 1 file")
+			})
+			t.Logf("told after %v", time.Since(start))
+			run(t, tt.back[0], tt.back[1:]...)
+			before := moved("rxe1")
+			if name == "device" {
+				before = 0 // it counts anew
+			}
+			until(t, out, func() bool {
+				return moved("rxe1")-before > 4<<20 || cmd.ProcessState != nil || strings.Contains(out.String(), "sent 1 file")
+			})
+			err := cmd.Wait()
+			t.Logf("%s", out)
+			if err != nil || !strings.Contains(out.String(), "carried again because a stream broke") {
+				t.Fatalf("the transfer ends with %v: %s", err, out)
+			}
+			if n := moved("rxe1") - before; n < 4<<20 {
+				t.Errorf("once it was back, the device carried %d bytes", n)
+			}
+			arrived(t, large, filepath.Join(s.dir, "large"))
 			s.stop(t)
 		})
 	}
@@ -181,15 +233,32 @@ func TestDevicesOfAServerAreAskedForAndProved(t *testing.T) {
 	s.stop(t)
 }
 
-// moved is how many bytes the cards have sent to themselves: soft-RoCE counts
-// packets only, of at most 4096 bytes.
-func moved() (n int) {
-	for _, d := range []string{"rxe0", "rxe1"} {
-		b, _ := os.ReadFile(fmt.Sprintf("/sys/class/infiniband/%s/ports/1/hw_counters/sent_pkts", d))
-		v, _ := strconv.Atoi(strings.TrimSpace(string(b)))
-		n += v * 4096
-	}
-	return n
+// moved is how many bytes a device has sent: soft-RoCE counts packets only, of at most
+// 4096 bytes. One that is gone has sent nothing.
+func moved(device string) int {
+	b, _ := os.ReadFile(fmt.Sprintf("/sys/class/infiniband/%s/ports/1/hw_counters/sent_pkts", device))
+	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return n * 4096
+}
+
+// output gathers what a process says while somebody reads it.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+// String is all of it so far.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
 }
 
 func TestTooLittleLockedMemoryIsTold(t *testing.T) {

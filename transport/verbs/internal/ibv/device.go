@@ -29,6 +29,7 @@ const maxGIDs = 2047
 type Device struct {
 	p     *Provider
 	name  string
+	node  string // uverbs0, ...; "" if sysfs doesn't have it
 	h     *handle
 	ctx   *C.struct_ibv_context
 	async *events
@@ -45,6 +46,10 @@ func (d *Device) Close() error {
 		return d.closeContext()
 	})
 }
+
+// Removed says that the kernel is taking the device away: it has no node any more, and
+// is waiting until nobody has it open (Linux 6.1, ib_uverbs_remove_one).
+func (d *Device) Removed() bool { return d.node != "" && !d.p.sys.is(d.node, d.name) }
 
 // Attr are the device's limits (ibv_query_device(3)).
 func (d *Device) Attr() (nic.DeviceAttr, error) {

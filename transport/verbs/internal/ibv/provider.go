@@ -98,6 +98,9 @@ func (p *Provider) Open(name string) (nic.Device, error) {
 	case openErr != nil:
 		return nil, fmt.Errorf("%w: %w", openErr, transport.ErrUnavailable)
 	}
+	if node := C.GoString(&d.ctx.device.dev_name[0]); p.sys.is(node, name) {
+		d.node = node // else it can't be told whether it is still there
+	}
 	d.iwarp = d.ctx.device.transport_type == C.IBV_TRANSPORT_IWARP
 	if d.async, err = newEvents(int(d.ctx.async_fd), name+" events"); err != nil {
 		return nil, errors.Join(err, d.h.end(d.closeContext))

@@ -42,10 +42,15 @@ func (s sysfs) names(class string) []string {
 // devices are the names of all devices that the kernel has, usable or not.
 func (s sysfs) devices() []string { return s.names("infiniband") }
 
+// is says whether a node of ib_uverbs, such as uverbs0, is that of a device.
+func (s sysfs) is(node, device string) bool {
+	return s.text("infiniband_verbs", node, "ibdev") == device
+}
+
 // node is the path of the device's node, "" if it has none.
 func (s sysfs) node(device string) string {
 	for _, name := range s.names("infiniband_verbs") {
-		if s.text("infiniband_verbs", name, "ibdev") == device {
+		if s.is(name, device) {
 			return filepath.Join(s.dev, "infiniband", name)
 		}
 	}

@@ -28,6 +28,10 @@ type Device interface {
 	// WaitEvent waits for the next asynchronous event and acknowledges it
 	// (ibv_get_async_event(3)). It ends with ctx, and with os.ErrClosed.
 	WaitEvent(ctx context.Context) (Event, error)
+	// Removed says that the device was taken away from the kernel. Some drivers make
+	// no event of that and wait, for ever if need be, until nobody has the device open
+	// any more (soft-RoCE: Linux 6.1, ib_uverbs_remove_one).
+	Removed() bool
 	// Close ends a WaitEvent in progress and closes the device (ibv_close_device(3)).
 	Close() error
 }

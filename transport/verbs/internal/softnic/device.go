@@ -55,6 +55,13 @@ func (d *device) Port(number int) (nic.Port, error) {
 	return p, d.use("query port")
 }
 
+// Removed implements nic.Device.
+func (d *device) Removed() bool {
+	d.f.mu.Lock()
+	defer d.f.mu.Unlock()
+	return d.hw.removed
+}
+
 // WaitEvent implements nic.Device.
 func (d *device) WaitEvent(ctx context.Context) (nic.Event, error) {
 	return within(ctx, d.events, d.gone)

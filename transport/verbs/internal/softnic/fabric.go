@@ -118,8 +118,9 @@ var _ nic.Provider = (*Host)(nil)
 type hardware struct {
 	host *Host
 	Spec
-	down  bool
-	opens map[*device]bool
+	down    bool
+	removed bool
+	opens   map[*device]bool
 }
 
 // Host adds a machine.
@@ -163,6 +164,9 @@ func (h *Host) Open(name string) (nic.Device, error) {
 	}
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
+	if hw.removed {
+		return nil, fmt.Errorf("open %s: no such device: %w", name, transport.ErrUnavailable)
+	}
 	d := &device{f: h.f, hw: hw, events: make(chan nic.Event, 256), object: object{f: h.f, kind: "device"}, gone: make(chan struct{})}
 	hw.opens[d] = true
 	h.f.count("device", 1)
@@ -181,6 +185,14 @@ func (h *Host) SetPort(name string, up bool) {
 	}
 	hw.tell(e)
 	h.f.changed()
+}
+
+// SetRemoved takes a device away, as `rdma link delete` does, or brings it back. Who has
+// it open is told nothing; it can't be opened any more.
+func (h *Host) SetRemoved(name string, removed bool) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	h.find(name).removed = removed
 }
 
 // SetMTU gives a device's wire another MTU without a word, as a switch on the way
