@@ -163,10 +163,11 @@ func (o *opening) open(ctx context.Context) (*joined, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if s.cfg.EveryRail && !c.lane.ever {
+		first, ever := s.routes.failed(c.lane, err, time.Now())
+		if s.cfg.EveryRail && !ever {
 			return nil, err
 		}
-		if s.routes.failed(c.lane, err, time.Now()) && len(c.route.lanes) > 1 {
+		if first && len(c.route.lanes) > 1 {
 			s.log.Warn("no stream comes about on a rail, the others carry its share", "error", err)
 		}
 	}

@@ -295,3 +295,20 @@ func TestReplacedEntryGetsNoResultAndItsPiecesAreDropped(t *testing.T) {
 		t.Errorf("results %+v, made %v", ended, read(t, k.dst))
 	}
 }
+
+// A client that has streams ended without end, and takes no word of it, is stopped
+// before what waits for it takes much memory.
+func TestAFloodOfFencesEndsTheSession(t *testing.T) {
+	k := start(t, kinds()["mem"])
+	r := newRogue(t, k)
+	var err error
+	for i := uint32(0); i < 10_000_000 && err == nil; i++ {
+		err = r.conn.Send(&wire.Fence{Stream: i, Epoch: i})
+	}
+	if err == nil {
+		t.Fatal("it goes on for ever")
+	}
+	if end := waitOn(t, k.sessions); !errors.Is(end.err, engine.ErrProtocol) {
+		t.Errorf("server: %v", end.err)
+	}
+}

@@ -39,12 +39,14 @@ func (o *outbox) result(units, corrupt []uint64, list []wire.Result) {
 	o.ring()
 }
 
-// fenced says that a stream has ended, after the results of what it brought.
-func (o *outbox) fenced(f wire.Fenced) {
+// fenced says that a stream has ended, after the results of what it brought. It says
+// how many such words wait.
+func (o *outbox) fenced(f wire.Fenced) int {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.fences = append(o.fences, f)
-	o.mu.Unlock()
 	o.ring()
+	return len(o.fences)
 }
 
 func (o *outbox) ring() {

@@ -42,8 +42,7 @@ func (r *receiver) take(m wire.Message) error {
 	case *wire.StreamOpen:
 		return r.streams.open(m)
 	case *wire.Fence:
-		r.streams.fence(m)
-		return nil
+		return r.streams.fence(m)
 	case *wire.Bye:
 		if m.Code == wire.ByeDone && (r.inspected || r.finished()) {
 			return errDone

@@ -21,6 +21,7 @@ type inStreams struct {
 	mu      sync.Mutex
 	running map[streamKey]context.CancelFunc
 	memory  map[uint32]int64 // bytes of slots of each stream
+	on      map[onRail]bool  // which streams were ever joined on which rails
 	name    string           // of the transport in use
 	rails   []*railCount
 }
@@ -33,7 +34,7 @@ func newInStreams(r *receiver, c *crew) (*inStreams, error) {
 	}
 	return &inStreams{
 		r: r, crew: c, workers: workers,
-		running: map[streamKey]context.CancelFunc{}, memory: map[uint32]int64{},
+		running: map[streamKey]context.CancelFunc{}, on: map[onRail]bool{}, memory: map[uint32]int64{},
 	}, nil
 }
 
@@ -68,17 +69,23 @@ func (in *inStreams) open(m *wire.StreamOpen) error {
 	return nil
 }
 
+// maxFences is how many streams a sender may have ended that it takes no word of.
+const maxFences = 4 * MaxStreams
+
 // fence ends a stream for the sender, who hears of it when it has; at once if there
 // is none.
-func (in *inStreams) fence(m *wire.Fence) {
+func (in *inStreams) fence(m *wire.Fence) error {
 	in.mu.Lock()
 	end := in.running[streamKey{m.Stream, m.Epoch}]
 	in.mu.Unlock()
-	if end == nil {
-		in.r.out.fenced(wire.Fenced{Stream: m.Stream, Epoch: m.Epoch})
-		return
+	if end != nil {
+		end()
+		return nil
 	}
-	end()
+	if n := in.r.out.fenced(wire.Fenced{Stream: m.Stream, Epoch: m.Epoch}); n > maxFences {
+		return fmt.Errorf("%d streams fenced at once: %w", n, ErrProtocol)
+	}
+	return nil
 }
 
 // ended forgets a stream.
@@ -162,7 +169,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 		return nil
 	}
 	w := &recvWorker{r: in.r, stream: st, id: m.Stream, epoch: m.Epoch, count: in.count(tr.Name(), st.Rail())}
-	w.count.streams.Add(1)
+	in.joined(m.Stream, w.count)
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	err = w.run(ctx)
 	closeErr := st.Close()
@@ -196,6 +203,22 @@ func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req tr
 		return nil, err
 	}
 	return st.(transport.RecvStream), nil
+}
+
+// onRail is a stream on a rail.
+type onRail struct {
+	stream uint32
+	rail   *railCount
+}
+
+// joined counts a stream on a rail, once, however often it is joined.
+func (in *inStreams) joined(stream uint32, c *railCount) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if at := (onRail{stream, c}); !in.on[at] {
+		in.on[at] = true
+		c.streams.Add(1)
+	}
 }
 
 // count finds the counter of a rail.

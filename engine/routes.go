@@ -266,17 +266,17 @@ func (r *routes) progress() {
 	r.since = time.Time{}
 }
 
-// failed notes one that didn't come about; it says whether that is the first
-// failure of the lane, which is to be told. Before a stream has ever been joined on
-// it, a lane isn't tried again at once.
-func (r *routes) failed(l *lane, err error, now time.Time) (first bool) {
+// failed notes one that didn't come about, after which a lane isn't tried again at
+// once. It says whether that is the first failure in a row, which is to be told, and
+// whether one was ever joined.
+func (r *routes) failed(l *lane, err error, now time.Time) (first, ever bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first = l.fails == 0
+	first, ever = l.fails == 0, l.ever
 	l.fails = max(l.fails, 1)
 	l.shut = now
 	r.note(l, err, now)
-	return first
+	return first, ever
 }
 
 func (r *routes) note(l *lane, err error, now time.Time) {
