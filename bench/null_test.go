@@ -58,6 +58,7 @@ func (s *nullSink) FinishDir(*localfs.Dir, localfs.Meta) error               { r
 func (s *nullSink) Symlink(*localfs.Dir, string, string, localfs.Meta) error { return nil }
 func (s *nullSink) Link(localfs.Put) (bool, error)                           { return true, nil }
 func (s *nullSink) Dropped() localfs.Dropped                                 { return localfs.Dropped{} }
+func (s *nullSink) Sync() error                                              { return nil }
 func (s *nullSink) Close() error                                             { return nil }
 func (s *nullSink) CreateFile(localfs.Put) (localfs.PendingFile, error)      { return nullPending{s}, nil }
 func (s *nullSink) PutFile(_ localfs.Put, data []byte) error {

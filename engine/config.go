@@ -51,6 +51,8 @@ type Sink interface {
 	// returns false if there is no such file to link to: its bytes are needed.
 	Link(p localfs.Put) (bool, error)
 	Dropped() localfs.Dropped
+	// Sync has all of it on the disk, if that was asked for.
+	Sync() error
 	// Close frees handles and removes what the session kept hidden.
 	Close() error
 }
@@ -73,6 +75,7 @@ type SendConfig struct {
 	Target localfs.Target
 
 	Owner, NumericIDs, Xattr bool // what to ask the server for
+	Fsync                    bool // nil from Send also means that all is on the server's disk
 
 	Observer Observer     // nil: nobody watches
 	Logger   hclog.Logger // nil: silent

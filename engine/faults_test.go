@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -124,5 +125,23 @@ func TestARailThatCannotBeJoinedIsNoTransport(t *testing.T) {
 	})
 	if _, _, err := k.push(contents(t, sample(t))); !errors.Is(err, transport.ErrUnavailable) {
 		t.Errorf("send: %v", err)
+	}
+}
+
+// unsynced is a sink whose disk fails at the very end.
+type unsynced struct{ engine.Sink }
+
+func (unsynced) Sync() error { return errors.New("input/output error") }
+
+func TestADiskThatFailsAtTheEndFailsTheTransfer(t *testing.T) {
+	k := start(t, kinds()["mem"], func(k *kit) {
+		k.sink = func(s engine.Sink) engine.Sink { return unsynced{s} }
+	})
+	_, _, err := k.push(contents(t, sample(t)), func(c *engine.SendConfig) { c.Fsync = true })
+	if err == nil || !strings.Contains(err.Error(), "input/output error") {
+		t.Errorf("send: %v", err)
+	}
+	if end := waitOn(t, k.sessions); end.err == nil {
+		t.Error("the server saw nothing wrong")
 	}
 }

@@ -166,6 +166,7 @@ func (r *receiver) open(o *wire.Open) error {
 	grant := localfs.SinkOptions{
 		Owner: o.Owner && may.Owner, Special: may.Special,
 		Xattr: o.Xattr && may.Xattr, AllXattr: o.Xattr && may.AllXattr, NumericIDs: o.NumericIDs,
+		Fsync: o.Fsync,
 	}
 	sink, err := r.cfg.NewSink(holder, grant)
 	if err != nil {

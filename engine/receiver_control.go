@@ -152,6 +152,9 @@ func (r *receiver) finish(d *wire.Done) error {
 	if files != 0 || dirs != 0 {
 		return fmt.Errorf("done with %d files and %d directories open: %w", files, dirs, ErrProtocol)
 	}
+	if err := r.sink.Sync(); err != nil {
+		return err
+	}
 	dropped := r.sink.Dropped()
 	r.done <- d.Totals
 	return r.conn.Send(&wire.Summary{

@@ -190,7 +190,7 @@ func (s *sender) askTarget() error {
 	t := s.cfg.Target
 	open := &wire.Open{
 		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
-		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, BootID: boot,
+		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, Fsync: s.cfg.Fsync, BootID: boot,
 	}
 	// A safety check with a bound: nobody types a thousand directories by hand.
 	for _, d := range dirs[:min(len(dirs), maxOpenDirIDs)] {

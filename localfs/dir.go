@@ -129,5 +129,8 @@ func (s *Sink) finish(d *Dir, m *Meta) error {
 		// (setgid), is not a client's to clear.
 		err = s.applyMeta(fd, m, st.Mode&0o7000)
 	}
+	if err == nil && s.o.Fsync {
+		err = fsync(fd)
+	}
 	return errors.Join(err, closeFD(fd))
 }

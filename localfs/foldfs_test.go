@@ -2,6 +2,7 @@ package localfs
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,8 @@ import (
 type foldFS struct {
 	mu   sync.Mutex
 	last uint64
+
+	ops []string // Fsync and Rename, in order
 }
 
 // foldNode is a file, directory or symbolic link of a foldFS.
@@ -51,6 +54,7 @@ var (
 	_ fs.NodeWriter     = (*foldNode)(nil)
 	_ fs.NodeGetattrer  = (*foldNode)(nil)
 	_ fs.NodeSetattrer  = (*foldNode)(nil)
+	_ fs.NodeFsyncer    = (*foldNode)(nil)
 )
 
 func (f *foldFS) node(mode uint32) *foldNode {
@@ -65,7 +69,11 @@ func (f *foldFS) node(mode uint32) *foldNode {
 // mountFold mounts a foldFS; it takes root.
 func mountFold(t *testing.T) string {
 	t.Helper()
-	f := &foldFS{}
+	return mountFoldFS(t, &foldFS{})
+}
+
+func mountFoldFS(t *testing.T, f *foldFS) string {
+	t.Helper()
 	return mountFuse(t, f.node(fuse.S_IFDIR|0o755), &fs.Options{RootStableAttr: &fs.StableAttr{Ino: 1}})
 }
 
@@ -167,6 +175,7 @@ func (n *foldNode) Rmdir(_ context.Context, name string) syscall.Errno { return 
 func (n *foldNode) Rename(_ context.Context, name string, newParent fs.InodeEmbedder, newName string, _ uint32) syscall.Errno {
 	n.fsys.mu.Lock()
 	defer n.fsys.mu.Unlock()
+	n.fsys.ops = append(n.fsys.ops, "rename to "+newName)
 	to := newParent.(*foldNode)
 	c, ok := n.children[strings.ToLower(name)]
 	if !ok {
@@ -203,6 +212,17 @@ func (n *foldNode) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int
 	n.fsys.mu.Lock()
 	defer n.fsys.mu.Unlock()
 	return fuse.ReadResultData(append([]byte{}, n.data[min(off, int64(len(n.data))):min(off+int64(len(dest)), int64(len(n.data)))]...)), 0
+}
+
+func (n *foldNode) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
+	n.fsys.mu.Lock()
+	defer n.fsys.mu.Unlock()
+	what := "fsync file of " + strconv.Itoa(len(n.data))
+	if n.children != nil {
+		what = "fsync directory of " + strconv.Itoa(len(n.children))
+	}
+	n.fsys.ops = append(n.fsys.ops, what)
+	return 0
 }
 
 func (n *foldNode) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {

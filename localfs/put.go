@@ -112,6 +112,11 @@ func (f *pending) commit() error {
 	if err := f.s.applyMeta(f.fd, &f.put.Meta, 0); err != nil {
 		return err
 	}
+	if f.s.o.Fsync {
+		if err := fsync(f.fd); err != nil {
+			return err
+		}
+	}
 	return f.s.within(f.put.Dir, f.put.Name, func(dir int) error {
 		return f.put.Dir.enter(dir, f.put.Name, func() error {
 			if f.how == methodRename {

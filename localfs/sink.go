@@ -100,6 +100,29 @@ func (s *Sink) Close() error {
 	return err
 }
 
+// Sync has everything on the disk that the session made, if SinkOptions.Fsync asks for
+// it: also what no directory of its own is synced for, such as names in the target and
+// directories above it (syncfs(2)).
+func (s *Sink) Sync() error {
+	if !s.o.Fsync {
+		return nil
+	}
+	s.mu.Lock()
+	base := s.base
+	s.mu.Unlock()
+	if base == nil {
+		return nil
+	}
+	err := s.within(base, ".fsync", func(dir int) error {
+		fd, err := s.h.room(func() (int, error) { return openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0) })
+		if err != nil {
+			return err
+		}
+		return errors.Join(fsync(fd), eintr(func() error { return unix.Syncfs(fd) }), closeFD(fd))
+	})
+	return s.failed("sync", base, "", err)
+}
+
 // within runs work with the descriptor of a directory.
 func (s *Sink) within(d *Dir, name string, work func(dir int) error) error {
 	if d == nil {

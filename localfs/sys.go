@@ -81,6 +81,11 @@ func readlinkat(dir int, name string, size int64) (string, error) {
 	}
 }
 
+// fsync is fsync(2): what a file holds, or which names a directory has, is on the disk.
+func fsync(fd int) error {
+	return eintr(func() error { return unix.Fsync(fd) })
+}
+
 // setMtime sets the mtime of name in dir, or with AT_EMPTY_PATH of dir itself;
 // the atime stays. nsec must be below 1e9: larger numbers mean other things.
 func setMtime(dir int, name string, sec int64, nsec uint32, flags int) error {

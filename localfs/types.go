@@ -125,6 +125,7 @@ type SinkOptions struct {
 	Xattr      bool // user.* attributes
 	AllXattr   bool // trusted.* and security.* as well, if running as root
 	NumericIDs bool // owner and group by number
+	Fsync      bool // a file is on the disk before it has its name, all else with Sync
 }
 
 // Base is a resolved Target.

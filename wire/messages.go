@@ -117,8 +117,9 @@ type Open struct {
 	Owner      bool     `cbor:"5,keyasint,omitempty"`
 	NumericIDs bool     `cbor:"6,keyasint,omitempty"`
 	Xattr      bool     `cbor:"7,keyasint,omitempty"`
-	BootID     []byte   `cbor:"8,keyasint,omitempty"` // with Dirs: to see a target inside its own source
-	Dirs       []FileID `cbor:"9,keyasint,omitempty"` // the source directories
+	BootID     []byte   `cbor:"8,keyasint,omitempty"`  // with Dirs: to see a target inside its own source
+	Dirs       []FileID `cbor:"9,keyasint,omitempty"`  // the source directories
+	Fsync      bool     `cbor:"10,keyasint,omitempty"` // all is to be on the disk when the Summary comes
 }
 
 // FileID names an inode of one host.

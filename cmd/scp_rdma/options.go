@@ -48,6 +48,7 @@ type options struct {
 	json       bool
 	wait       time.Duration
 	retryFor   time.Duration
+	fsync      bool
 	authorized string
 	limits     limits
 }
@@ -106,6 +107,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.exact, "no-target-directory", "T", false, "the destination is exactly this name, never a directory to put SRC into")
 	f.BoolVarP(&o.follow, "follow", "L", false, "send what symlinks point to")
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "no effect: directories are always sent whole")
+	f.BoolVar(&o.fsync, "fsync", false, "end only when all is on the server's disk, and give no file its name before it is: for power cuts; slow for small files")
 	f.BoolVar(&o.owner, "owner", false, "keep owners and groups, by name, if the server allows it")
 	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
