@@ -15,18 +15,9 @@ func TestARailThatIsCutLosesNothingAndComesBack(t *testing.T) {
 		"with a reset": func(t *testing.T, a, _ host) { a.reset(t, "10.77.2.2") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, b := newHost(t), newHost(t)
-			cable(t, a, b, "rail1", 1)
-			cable(t, a, b, "rail2", 2)
-			a.slow(t, "rail1")
-			a.slow(t, "rail2")
 			const size = 512 << 20
-			file := filepath.Join(folder(t, root()), "file")
-			write(t, file, bytesOf(1, size))
-			dir := folder(t, root())
-			line := b.in(setting.bin, "-s", "-o", dir, "-p", "1777")
-			srv := listening(t, start(t, root(), line[0], line[1:]...), root(), dir)
-			line = a.in(setting.bin, "-j", "4", "-d", "rail1,rail2", file, "10.77.1.2:")
+			a, b, srv, file := twoRails(t, size)
+			line := a.in(setting.bin, "-j", "4", "-d", "rail1,rail2", file, "10.77.1.2:")
 			c := start(t, root(), line[0], line[1:]...)
 			const some = 16 << 20
 			eventually(t, "both rails carry", func() bool { return a.sent(t, "rail1") > some && a.sent(t, "rail2") > some })

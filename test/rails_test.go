@@ -91,22 +91,29 @@ func (h host) sent(t *testing.T, name string) int64 {
 	return 0
 }
 
+// twoRails is two hosts joined by two rails, a server on b, and a file of that size for
+// a to send.
+func twoRails(t *testing.T, size int) (a, b host, srv *server, file string) {
+	t.Helper()
+	a, b = newHost(t), newHost(t)
+	cable(t, a, b, "rail1", 1)
+	cable(t, a, b, "rail2", 2)
+	// On a rail without bounds, the first stream to be there might carry it all.
+	a.slow(t, "rail1")
+	a.slow(t, "rail2")
+	file = filepath.Join(folder(t, root()), "file")
+	write(t, file, bytesOf(1, size))
+	dir := folder(t, root())
+	line := b.in(setting.bin, "-s", "-o", dir, "-p", "1777")
+	return a, b, listening(t, start(t, root(), line[0], line[1:]...), root(), dir), file
+}
+
 func TestTwoRailsCarryOneTransferTogether(t *testing.T) {
 	for name, rails := range map[string]string{"named by address": "10.77.2.1,10.77.1.1", "named by interface": "rail1,rail2"} {
 		t.Run(name, func(t *testing.T) {
-			a, b := newHost(t), newHost(t)
-			cable(t, a, b, "rail1", 1)
-			cable(t, a, b, "rail2", 2)
-			// On a rail without bounds, the first stream to be there might carry it all.
-			a.slow(t, "rail1")
-			a.slow(t, "rail2")
 			const size = 128 << 20
-			file := filepath.Join(folder(t, root()), "file")
-			write(t, file, bytesOf(1, size))
-			dir := folder(t, root())
-			line := b.in(setting.bin, "-s", "-o", dir, "-p", "1777")
-			srv := listening(t, start(t, root(), line[0], line[1:]...), root(), dir)
-			line = a.in(setting.bin, "-j", "4", "-d", rails, "--rails", file, "10.77.1.2:")
+			a, _, srv, file := twoRails(t, size)
+			line := a.in(setting.bin, "-j", "4", "-d", rails, "--rails", file, "10.77.1.2:")
 			r := run(t, root(), line[0], line[1:]...)
 			r.wants(t, 0)
 			arrived(t, filepath.Join(srv.dir, "file"), bytesOf(1, size))
