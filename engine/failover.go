@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"scp_rdma/planner"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
@@ -101,26 +100,15 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 	s.mu.Unlock()
 	var bytes uint64
 	for _, u := range lost {
-		s.carryAgain(u)
+		if err := s.requeue(u, false); err != nil {
+			return err
+		}
 		bytes += u.bytes
 	}
 	s.count.carriedAgain.Add(bytes)
 	s.log.Warn("a stream broke, others carry what it had under way", "rail", st.lane.rail, "stream", st.key.stream, "bytes", bytes, "error", cause)
 	s.routes.broke(st.lane, fmt.Errorf("rail %s: %w", st.lane.rail, cause), progress, time.Now())
 	return nil
-}
-
-// carryAgain puts the chunks of a unit in line once more.
-func (s *sender) carryAgain(u sent) {
-	for _, c := range u.chunks {
-		it := s.item(c.Entry)
-		if it == nil {
-			continue
-		}
-		n := chunkLen(c, it.e.Size)
-		it.putBack(n)
-		s.giveBack(planner.Chunk{ID: c.Entry, Off: int64(c.Offset), Len: n, Size: it.e.Size, Sparse: c.Flags&wire.ChunkHole != 0})
-	}
 }
 
 // joined is a stream that was joined with the peer.

@@ -85,9 +85,8 @@ func (it *item) putBack(n int64) {
 	it.left += n
 }
 
-// unread takes a chunk back that did not verify; it counts how often.
-func (it *item) unread(off, n int64) int {
-	it.putBack(n)
+// spoilt counts how often the chunk at an offset did not verify.
+func (it *item) spoilt(off int64) int {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.bad == nil {
@@ -187,15 +186,17 @@ func (s *sender) settle(it *item) {
 // maxBad: a chunk that did not verify so often in a row is an error.
 const maxBad = 5
 
-// requeue has a unit sent again whose sum did not match.
-func (s *sender) requeue(u sent) error {
+// requeue has a unit sent again: its stream broke, or it arrived damaged, which a
+// chunk may only so often.
+func (s *sender) requeue(u sent, damaged bool) error {
 	for _, c := range u.chunks {
 		it := s.item(c.Entry)
 		if it == nil {
 			continue
 		}
 		n := chunkLen(c, it.e.Size)
-		if it.unread(int64(c.Offset), n) >= maxBad {
+		it.putBack(n)
+		if damaged && it.spoilt(int64(c.Offset)) >= maxBad {
 			return fmt.Errorf("%s, offset %d: %d times in a row: %w", s.cfg.Source.Path(it.e), c.Offset, maxBad, ErrVerify)
 		}
 		s.giveBack(planner.Chunk{ID: c.Entry, Off: int64(c.Offset), Len: n, Size: it.e.Size, Sparse: c.Flags&wire.ChunkHole != 0})

@@ -172,9 +172,9 @@ func (r *routes) choose(stream uint32, now time.Time) (choice, error) {
 		way := r.all[r.at]
 		n := len(way.lanes)
 		home := way.lanes[int(stream)%n]
+		running := r.running()
 		for k := range n {
 			l := way.lanes[(int(stream)+k)%n]
-			running := r.running()
 			if !now.Before(l.next) && (running || !r.tried(l)) {
 				return choice{route: way, lane: l, passed: passed}, nil
 			}

@@ -125,8 +125,8 @@ func (s *sender) wakeWorkers() {
 	s.mu.Unlock()
 }
 
-// takeUnit waits for the next unit, for patience at most: then the
-// error is errIdle. 0 waits for ever. false: there will be none any more.
+// takeUnit waits for the next unit, for patience at most: then the error is
+// errIdle. 0 waits for ever. false: there will be none any more.
 func (s *sender) takeUnit(ctx context.Context, patience time.Duration) (planner.Unit, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,18 +48,17 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 		}
 		err = s.feed(ctx, st)
 		if err != nil && ctx.Err() == nil && broke(err) {
-			err = s.replace(ctx, st, err)
-			s.forget(st.key)
-			if err == nil {
+			if err = s.replace(ctx, st, err); err == nil {
+				s.forget(st.key)
 				continue
 			}
 		}
 		s.forget(st.key)
-		if err == nil {
-			s.routes.ended(st.lane)
-			return nil
+		if err != nil {
+			return because(ctx, err)
 		}
-		return because(ctx, err)
+		s.routes.ended(st.lane)
+		return nil
 	}
 }
 

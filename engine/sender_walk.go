@@ -207,7 +207,7 @@ func (s *sender) takeResults(m *wire.Results) error {
 	for _, id := range m.Corrupt {
 		s.count.damaged.Add(1)
 		s.log.Info("a frame did not verify, sending it again", "unit", id)
-		if err := s.requeue(s.unit(id)); err != nil {
+		if err := s.requeue(s.unit(id), true); err != nil {
 			return err
 		}
 	}
