@@ -11,6 +11,8 @@ func fits(m Message) bool {
 		return max(len(m.Units), len(m.Corrupt), len(m.List)) <= maxList
 	case *Abort:
 		return len(m.IDs) <= maxList
+	case *Same:
+		return len(m.IDs) <= maxList
 	}
 	return true
 }
@@ -29,6 +31,9 @@ func halve(m Message) (head, tail Message, ok bool) {
 	case *Abort:
 		a, b := cut(m.IDs)
 		return &Abort{IDs: a}, &Abort{IDs: b}, len(a) > 0
+	case *Same:
+		a, b := cut(m.IDs)
+		return &Same{IDs: a}, &Same{IDs: b}, len(a) > 0
 	case *Results:
 		if len(m.Units)+len(m.Corrupt) > 0 && len(m.List) > 0 {
 			return &Results{Units: m.Units, Corrupt: m.Corrupt}, &Results{List: m.List}, true

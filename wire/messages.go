@@ -27,6 +27,7 @@ const (
 	TypeInspected
 	TypeFence
 	TypeFenced
+	TypeSame
 )
 
 // Message is one control message.
@@ -55,6 +56,7 @@ type Hello struct {
 	Rails    []RailSet `cbor:"5,keyasint,omitempty"` // one per transport, most preferred first
 	Limits   Limits    `cbor:"6,keyasint"`
 	Features []string  `cbor:"7,keyasint,omitempty"` // abilities by name; unknown ones are ignored
+	Addrs    []string  `cbor:"8,keyasint,omitempty"` // host:port where the server can be reached too, should the one in use go
 }
 
 // RailSet is what one side has of one transport.
@@ -120,7 +122,22 @@ type Open struct {
 	BootID     []byte   `cbor:"8,keyasint,omitempty"`  // with Dirs: to see a target inside its own source
 	Dirs       []FileID `cbor:"9,keyasint,omitempty"`  // the source directories
 	Fsync      bool     `cbor:"10,keyasint,omitempty"` // all is to be on the disk when the Summary comes
+	Source     []byte   `cbor:"11,keyasint,omitempty"` // 32 bytes: the same for the same arguments on the same host
+	Compare    Compare  `cbor:"12,keyasint,omitempty"` // how files that are there are known to be the same
+	Window     int64    `cbor:"13,keyasint,omitempty"` // times that differ by no more, in ns, are equal
+	Verify     bool     `cbor:"14,keyasint,omitempty"` // read each file back from the disk before it gets its name
+	Continues  []byte   `cbor:"15,keyasint,omitempty"` // 16 bytes: the session of the same client that this one takes the place of
 }
+
+// Compare says how a file that is there is known to be the one announced.
+type Compare uint8
+
+// The ways to compare: size and mtime; contents; not at all, everything is sent.
+const (
+	CompareTimes Compare = iota
+	CompareContents
+	CompareNever
+)
 
 // FileID names an inode of one host.
 type FileID struct {
@@ -133,6 +150,7 @@ type Opened struct {
 	Target []byte   `cbor:"1,keyasint,omitempty"` // relative to the server's directory, for messages
 	Grants []string `cbor:"2,keyasint,omitempty"` // of what was asked for: "owner", "special", "xattr"
 	Window uint32   `cbor:"3,keyasint"`           // entries the client may have open
+	Free   uint64   `cbor:"4,keyasint,omitempty"` // bytes free for it in the target's file system; 0: not known
 }
 
 // Inspect is said in place of Open and asks what the server has: the session is for proving
@@ -210,6 +228,7 @@ type Entry struct {
 	GroupName string  `cbor:"15,keyasint,omitempty"`
 	Xattrs    []Xattr `cbor:"16,keyasint,omitempty"`
 	Replaces  uint64  `cbor:"17,keyasint,omitempty"` // this entry is that one, sent once more from the start
+	Young     bool    `cbor:"18,keyasint,omitempty"` // written so lately that it may be again without its mtime showing it
 }
 
 // Bits of Entry.GroupPos.
@@ -233,21 +252,40 @@ type Entries struct {
 // Action is the receiver's answer to an entry.
 type Action uint8
 
-// The answers. Need: send its bytes. Done: nothing more is needed (directory
-// made, link made). Failed: it can't be had; see Text. Parent: its directory
-// failed before, which was said then.
+// The answers. Need: send its bytes, but for those in Have. Done: nothing more is
+// needed (directory made, link made). Failed: it can't be had; see Text. Parent: its
+// directory failed before, which was said then. Skip: it is there already. Compare: a
+// file is there; if its contents have the digest Sum, say Same, else send the bytes.
 const (
 	ActionNeed Action = iota + 1
 	ActionDone
 	ActionFailed
 	ActionParent
+	ActionSkip
+	ActionCompare
 )
 
 // Answer is the receiver's word on one entry, before its data.
 type Answer struct {
-	ID     uint64 `cbor:"1,keyasint"`
-	Action Action `cbor:"2,keyasint"`
-	Text   string `cbor:"3,keyasint,omitempty"`
+	ID     uint64  `cbor:"1,keyasint"`
+	Action Action  `cbor:"2,keyasint"`
+	Text   string  `cbor:"3,keyasint,omitempty"`
+	Have   []Range `cbor:"4,keyasint,omitempty"` // what of the file is there, in order, disjoint, at most MaxHave
+	Sum    []byte  `cbor:"5,keyasint,omitempty"` // 16 bytes, see NewDigest
+}
+
+// MaxHave bounds the ranges of one answer. Small gaps beyond that are sent again.
+const MaxHave = 128
+
+// Range is the bytes [From, To) of a file.
+type Range struct {
+	_        struct{} `cbor:",toarray"`
+	From, To int64
+}
+
+// Same says of files that were to be compared that they are the same here.
+type Same struct {
+	IDs []uint64 `cbor:"1,keyasint"`
 }
 
 // Answers is a batch.
@@ -259,11 +297,12 @@ type Answers struct {
 type Status uint8
 
 // The ends of an entry: committed under its name, failed (see Text), aborted
-// as the sender asked.
+// as the sender asked, failed because the disk gave back other bytes.
 const (
 	StatusOK Status = iota + 1
 	StatusFailed
 	StatusAborted
+	StatusUnverified
 )
 
 // Result is the end of one entry.
@@ -294,6 +333,7 @@ type Totals struct {
 	Links    uint64 `cbor:"4,keyasint"` // hard links made
 	Bytes    uint64 `cbor:"5,keyasint"` // sizes of the files committed
 	Failed   uint64 `cbor:"6,keyasint"` // entries that could not be had
+	Skipped  uint64 `cbor:"7,keyasint"` // files that were there already
 }
 
 // Done says that every entry of the sender has its result.
@@ -374,3 +414,6 @@ func (*Fence) Type() Type { return TypeFence }
 
 // Type implements Message.
 func (*Fenced) Type() Type { return TypeFenced }
+
+// Type implements Message.
+func (*Same) Type() Type { return TypeSame }

@@ -8,7 +8,7 @@ import (
 )
 
 // Version of the protocol. Both ends must speak the same.
-const Version uint16 = 3
+const Version uint16 = 4
 
 // Kinds of connections on the one port of a server.
 const (

@@ -43,6 +43,8 @@ func empty(t Type) Message {
 		return &Fence{}
 	case TypeFenced:
 		return &Fenced{}
+	case TypeSame:
+		return &Same{}
 	}
 	return nil
 }

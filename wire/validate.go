@@ -27,7 +27,10 @@ const (
 	maxXattrs   = 64 << 10 // bytes of all xattrs of an entry; the kernel's bound on one (XATTR_SIZE_MAX)
 	maxProblems = 100      // the summary tells of so many
 	maxBootID   = 64       // bytes; 36 on Linux
+	maxAddrs    = 64       // addresses of a server; as many as rails
 	sizeKeyID   = 8        // bytes of keys.ID
+	sizeSession = 16
+	sizeSource  = 32 // bytes of a SHA-256
 	sizeProof   = 32       // bytes of an HMAC-SHA256
 )
 
@@ -69,6 +72,9 @@ func validate(m Message) error {
 			check{len(m.Path) > maxPath || bytes.IndexByte(m.Path, 0) >= 0, "path too long or with a NUL"},
 			check{len(m.BootID) > maxBootID, "boot id too long"},
 			check{len(m.Dirs) > maxList, "too many source directories"},
+			check{len(m.Source) != 0 && len(m.Source) != sizeSource, "identity of the source is not 32 bytes"},
+			check{len(m.Continues) != 0 && len(m.Continues) != sizeSession, "session id is not 16 bytes"},
+			check{m.Compare > CompareNever || m.Window < 0, "way to compare does not fit"},
 		)
 	case *Opened:
 		return first(
@@ -106,7 +112,8 @@ func validate(m Message) error {
 
 func (m *Hello) validate() error {
 	err := first(
-		check{len(m.Session) != 0 && len(m.Session) != 16, "session id is not 16 bytes"},
+		check{len(m.Session) != 0 && len(m.Session) != sizeSession, "session id is not 16 bytes"},
+		check{!all(m.Addrs, maxAddrs, word), "too many or too long addresses"},
 		check{!word(m.Software), "name of the software too long or not UTF-8"},
 		check{!all(m.Features, maxWords, word), "too many or too long features"},
 		check{len(m.Rails) > maxSets, "too many transports"},
@@ -189,7 +196,8 @@ func (e *Entry) equalPlain(o *Entry) bool {
 	return e.ID == o.ID && e.Parent == o.Parent && e.Kind == o.Kind && len(e.Name) == 0 && e.Size == o.Size &&
 		e.Mode == o.Mode && e.MtimeSec == o.MtimeSec && e.MtimeNsec == o.MtimeNsec && len(e.Link) == 0 &&
 		e.Group == o.Group && e.GroupPos == o.GroupPos && e.UID == o.UID && e.GID == o.GID &&
-		e.User == o.User && e.GroupName == o.GroupName && len(e.Xattrs) == 0 && e.Replaces == o.Replaces
+		e.User == o.User && e.GroupName == o.GroupName && len(e.Xattrs) == 0 && e.Replaces == o.Replaces &&
+		e.Young == o.Young
 }
 
 // ValidName says whether name is one path component: 1 to 255 bytes, no slash,
@@ -201,16 +209,37 @@ func ValidName(name []byte) bool {
 
 func (m *Answers) validate() error {
 	for _, a := range m.List {
-		if a.Action < ActionNeed || a.Action > ActionParent || !text(a.Text) {
+		if a.Action < ActionNeed || a.Action > ActionCompare || !text(a.Text) {
 			return fmt.Errorf("answer %d to entry %d", a.Action, a.ID)
+		}
+		if (a.Action == ActionCompare) != (len(a.Sum) == DigestSize) || len(a.Sum)%DigestSize != 0 {
+			return fmt.Errorf("digest of %d bytes for entry %d", len(a.Sum), a.ID)
+		}
+		if len(a.Have) > 0 && a.Action != ActionNeed || !validRanges(a.Have) {
+			return fmt.Errorf("ranges of entry %d", a.ID)
 		}
 	}
 	return nil
 }
 
+// validRanges says whether ranges are in order, disjoint and not empty.
+func validRanges(list []Range) bool {
+	if len(list) > MaxHave {
+		return false
+	}
+	at := int64(-1)
+	for _, r := range list {
+		if r.From <= at || r.From < 0 || r.To <= r.From {
+			return false
+		}
+		at = r.To
+	}
+	return true
+}
+
 func (m *Results) validate() error {
 	for _, r := range m.List {
-		if r.Status < StatusOK || r.Status > StatusAborted || !text(r.Text) {
+		if r.Status < StatusOK || r.Status > StatusUnverified || !text(r.Text) {
 			return fmt.Errorf("status %d of entry %d", r.Status, r.ID)
 		}
 	}

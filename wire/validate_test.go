@@ -62,7 +62,7 @@ func TestMessageRefuses(t *testing.T) {
 		"101 problems":          &Summary{Problems: make([]string, maxProblems+1)},
 		"a long boot id":        &Open{BootID: make([]byte, maxBootID+1)},
 		"1025 directories":      &Open{Dirs: make([]FileID, maxList+1)},
-		"a corrupt entry":       &Results{List: []Result{{ID: 1, Status: StatusAborted + 1}}},
+		"a corrupt entry":       &Results{List: []Result{{ID: 1, Status: StatusUnverified + 1}}},
 		"a text not in UTF-8":   &Answers{List: []Answer{{ID: 1, Action: ActionFailed, Text: "\xff"}}},
 		"a path with a NUL":     &Open{Path: []byte("a\x00")},
 		"a path of 4097 bytes":  &Open{Path: bytes.Repeat([]byte("a"), maxPath+1)},
@@ -70,6 +70,19 @@ func TestMessageRefuses(t *testing.T) {
 		"a long report":         &Inspected{Report: make([]byte, MaxReport+1)},
 		"a long ready offer":    &StreamReady{Offer: make([]byte, maxOffer+1)},
 		"a long text":           &Bye{Text: strings.Repeat("x", maxText+1)},
+		"an answer with a sum":  &Answers{List: []Answer{{ID: 1, Action: ActionNeed, Sum: make([]byte, DigestSize)}}},
+		"a compare without sum": &Answers{List: []Answer{{ID: 1, Action: ActionCompare}}},
+		"a long sum":            &Answers{List: []Answer{{ID: 1, Action: ActionCompare, Sum: make([]byte, DigestSize+1)}}},
+		"ranges to skip":        &Answers{List: []Answer{{ID: 1, Action: ActionSkip, Have: []Range{{From: 0, To: 1}}}}},
+		"an empty range":        &Answers{List: []Answer{{ID: 1, Action: ActionNeed, Have: []Range{{From: 1, To: 1}}}}},
+		"a range before zero":   &Answers{List: []Answer{{ID: 1, Action: ActionNeed, Have: []Range{{From: -1, To: 1}}}}},
+		"ranges that touch":     &Answers{List: []Answer{{ID: 1, Action: ActionNeed, Have: []Range{{From: 0, To: 1}, {From: 1, To: 2}}}}},
+		"129 ranges":            &Answers{List: []Answer{{ID: 1, Action: ActionNeed, Have: ranges(MaxHave + 1)}}},
+		"a source of 31 bytes":  &Open{Source: make([]byte, 31)},
+		"an old id of 3 bytes":  &Open{Continues: []byte("abc")},
+		"an unknown compare":    &Open{Compare: CompareNever + 1},
+		"a negative window":     &Open{Window: -1},
+		"65 addresses":          &Hello{Addrs: make([]string, maxAddrs+1)},
 		"an unknown answer":     &Answers{List: []Answer{{ID: 1, Action: 9}}},
 		"an unknown status":     &Results{List: []Result{{ID: 1, Status: 9}}},
 		"more than 1024 aborts": &Abort{IDs: make([]uint64, maxList+1)},
@@ -77,6 +90,21 @@ func TestMessageRefuses(t *testing.T) {
 	}
 	for name, m := range tests {
 		refused(t, name, m)
+	}
+}
+
+// ranges makes n ranges that an answer may have, but for their number.
+func ranges(n int64) []Range {
+	var list []Range
+	for i := range n {
+		list = append(list, Range{From: 3 * i, To: 3*i + 1})
+	}
+	return list
+}
+
+func TestAnAnswerTakesTheMostRanges(t *testing.T) {
+	if _, err := AppendMessage(nil, &Answers{List: []Answer{{ID: 1, Action: ActionNeed, Have: ranges(MaxHave)}}}); err != nil {
+		t.Error(err)
 	}
 }
 
