@@ -6,7 +6,7 @@
 //	    or a bundle of small ones; never more than one slot holds
 //	[3] GiveBack: a range that was taken but not carried goes to the head of the line
 //
-// Every byte of every file added is handed out exactly once, plus once for each
+// Every byte of every file added (of what is missing of it, if that is said) is handed out exactly once, plus once for each
 // time it was given back. The same calls in the same order give the same units.
 // Memory grows with the files waiting, which the caller's window bounds.
 package planner

@@ -16,6 +16,13 @@ func New(cfg Config) *Plan { return &Plan{cfg: cfg} }
 // Add puts a file at the end of its line.
 func (p *Plan) Add(f File) {
 	c := Chunk{ID: f.ID, Len: f.Size, Size: f.Size, Sparse: f.Sparse && f.Size > 0}
+	if f.Missing != nil {
+		for _, r := range f.Missing {
+			c.Off, c.Len = r.Off, r.Len
+			p.large.push(c)
+		}
+		return
+	}
 	if c.Sparse || f.Size > int64(p.cfg.SlotSize) {
 		p.large.push(c)
 		return

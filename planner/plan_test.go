@@ -44,6 +44,15 @@ func TestNextHandsOut(t *testing.T) {
 		"a sparse file at once": {
 			[]File{{ID: 1, Size: 5000, Sparse: true}},
 			[]Unit{{[]Chunk{{ID: 1, Len: 5000, Size: 5000, Sparse: true}}}}},
+		"only what is missing": {
+			[]File{{ID: 1, Size: 5000, Missing: []Range{{Off: 100, Len: 50}, {Off: 1500, Len: 1200}}}},
+			[]Unit{
+				{[]Chunk{{ID: 1, Off: 100, Len: 50, Size: 5000}}},
+				{[]Chunk{{ID: 1, Off: 1500, Len: 1000, Size: 5000}}},
+				{[]Chunk{{ID: 1, Off: 2500, Len: 200, Size: 5000}}}}},
+		"what is missing of a sparse file": {
+			[]File{{ID: 1, Size: 5000, Sparse: true, Missing: []Range{{Off: 100, Len: 4000}}}},
+			[]Unit{{[]Chunk{{ID: 1, Off: 100, Len: 4000, Size: 5000, Sparse: true}}}}},
 		"large and small in turns": {
 			[]File{{ID: 1, Size: 2000}, {ID: 2, Size: 900}, {ID: 3, Size: 900}},
 			[]Unit{

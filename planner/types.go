@@ -5,7 +5,13 @@ type File struct {
 	ID     uint64
 	Size   int64 // bytes, 0 or more
 	Sparse bool  // has holes: handed out as one range; the taker keeps what fills a slot and gives the rest back
+
+	// Missing is what of the file is wanted, in order and disjoint; nil: all of it.
+	Missing []Range
 }
+
+// Range is the bytes [Off, Off+Len) of a file.
+type Range struct{ Off, Len int64 }
 
 // Chunk is one contiguous range of one file. An empty file has one chunk of length 0.
 type Chunk struct {
