@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"scp_rdma/keys"
@@ -32,6 +33,7 @@ type Conn struct {
 	filled  chan struct{} // room for one: something is queued
 	closed  chan struct{} // Close or Abort was called
 	closing sync.Once
+	heard   atomic.Int64 // when a byte came last, ns since 1970
 	writer  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -67,6 +69,7 @@ func newConn(nc net.Conn, raw io.Closer, cfg Config) *Conn {
 		nc: nc, raw: raw, cfg: cfg.withDefaults(), r: bufio.NewReaderSize(nc, readBuffer),
 		filled: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
+	c.heard.Store(time.Now().UnixNano())
 	c.writer.Go(c.write)
 	return c
 }

@@ -79,6 +79,9 @@ func (c *Conn) fill(ctx context.Context, n int) error {
 		c.in = slices.Grow(c.in, min(n-have, readBuffer))
 		got, err := c.r.Read(c.in[have : have+min(n-have, readBuffer)])
 		c.in = c.in[:have+got]
+		if got > 0 {
+			c.heard.Store(time.Now().UnixNano())
+		}
 		if err != nil {
 			return err
 		}

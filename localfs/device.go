@@ -83,7 +83,7 @@ func (s *Sink) probeMethod(dir int) (method, error) {
 }
 
 func openTmpfile(dir int) (int, error) {
-	return openat(dir, ".", unix.O_TMPFILE|unix.O_WRONLY, 0o600)
+	return openat(dir, ".", unix.O_TMPFILE|unix.O_RDWR, 0o600)
 }
 
 // linkOpen gives an open file without a name a name.

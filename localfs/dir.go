@@ -14,6 +14,22 @@ type Dir struct {
 	node   *dirNode
 	device atomic.Pointer[device] // nil: not looked up yet
 	fold   folding
+	made   bool // by this session
+}
+
+// Made says whether this session has made the directory.
+func (d *Dir) Made() bool { return d.made }
+
+// Path is the directory's name for people, below the root.
+func (d *Dir) Path() string { return d.node.Path() }
+
+// DirID is the directory's inode.
+func (s *Sink) DirID(d *Dir) (FileID, error) {
+	if _, err := s.h.acquire(d.node); err != nil {
+		return FileID{}, s.failed("open", d, "", err)
+	}
+	defer s.h.release(d.node)
+	return s.h.identity(d.node), nil
 }
 
 // Mkdir makes a directory, or takes the one that is there. It has mode 0700
@@ -44,6 +60,7 @@ func (s *Sink) mkdir(parent *Dir, dir int, name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.made = made
 	if made {
 		// On the parent's device, and case is treated as there (ext4(5): the
 		// casefold attribute is inherited).

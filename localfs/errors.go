@@ -19,6 +19,10 @@ var (
 	ErrCollision = errors.New("names fall together")
 	// ErrUsage: what was asked for makes no sense; trying again won't help.
 	ErrUsage = errors.New("usage error")
+	// ErrInUse: another transfer is writing the same file now.
+	ErrInUse = errors.New("another transfer is writing it")
+	// ErrUnsafe: what an earlier session should have left is not as it left it.
+	ErrUnsafe = errors.New("not as we left it")
 	// ErrName: not one component of a path, 1 to 255 bytes.
 	ErrName = errors.New("not a file name")
 )

@@ -83,7 +83,7 @@ func (s *Sink) begin(p Put) (*pending, error) {
 
 // open creates the file by a hidden name.
 func (f *pending) open(dir int, hidden string) (err error) {
-	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_WRONLY
+	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_RDWR
 	f.fd, err = f.s.h.room(func() (int, error) { return openat(dir, hidden, flags, 0o600) })
 	return err
 }
@@ -100,12 +100,43 @@ func (f *pending) writeAt(p []byte, off int64) error {
 	return pwriteFull(f.fd, p, off)
 }
 
+// Hole is a no-op: a file is made as one hole.
+func (f *pending) Hole(off, n int64) error {
+	if off < 0 || n < 0 || off > f.put.Size || n > f.put.Size-off {
+		return f.s.failed("put", f.put.Dir, f.put.Name, fmt.Errorf("hole of %d bytes at %d of a file of %d: %w", n, off, f.put.Size, unix.EINVAL))
+	}
+	return nil
+}
+
+func (f *pending) ReadAt(p []byte, off int64) error {
+	return f.s.failed("read back", f.put.Dir, f.put.Name, preadFull(f.fd, p, off))
+}
+
+func (f *pending) Reload() error {
+	err := eintr(func() error { return unix.Fdatasync(f.fd) })
+	if err == nil {
+		// Pages that are dirty or in use stay: none is, after the line before.
+		err = eintr(func() error { return unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) })
+	}
+	return f.s.failed("read back", f.put.Dir, f.put.Name, err)
+}
+
 func (f *pending) Commit() error {
 	defer f.Discard()
 	return f.s.failed("put", f.put.Dir, f.put.Name, f.commit())
 }
 
 func (f *pending) commit() error {
+	return f.commitBy(func(dir int) error {
+		if f.how == methodRename {
+			return f.renameTo(dir)
+		}
+		return f.linkTo(dir)
+	})
+}
+
+// commitBy gives the file its metadata, and then its name, which name does.
+func (f *pending) commitBy(name func(dir int) error) error {
 	if f.fd < 0 {
 		return os.ErrClosed
 	}
@@ -118,12 +149,7 @@ func (f *pending) commit() error {
 		}
 	}
 	return f.s.within(f.put.Dir, f.put.Name, func(dir int) error {
-		return f.put.Dir.enter(dir, f.put.Name, func() error {
-			if f.how == methodRename {
-				return f.renameTo(dir)
-			}
-			return f.linkTo(dir)
-		})
+		return f.put.Dir.enter(dir, f.put.Name, func() error { return name(dir) })
 	})
 }
 

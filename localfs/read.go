@@ -136,12 +136,16 @@ func (f *sourceFile) ReadAt(p []byte, off int64) error {
 }
 
 func (f *sourceFile) NextData(off int64) (start, end int64, err error) {
-	size := f.e.Size
+	return nextData(f.fd, off, f.e.Size)
+}
+
+// nextData is SourceFile.NextData of an open file.
+func nextData(fd int, off, size int64) (start, end int64, err error) {
 	if off < 0 || off >= size {
 		return size, size, nil
 	}
 	// The file's own position is nobody's: reads name their offset.
-	start, err = unix.Seek(f.fd, off, unix.SEEK_DATA)
+	start, err = unix.Seek(fd, off, unix.SEEK_DATA)
 	switch {
 	case err == unix.ENXIO: // only a hole is left
 		return size, size, nil
@@ -150,7 +154,7 @@ func (f *sourceFile) NextData(off int64) (start, end int64, err error) {
 	case err != nil:
 		return 0, 0, fmt.Errorf("seek: %w", err)
 	}
-	end, err = unix.Seek(f.fd, start, unix.SEEK_HOLE)
+	end, err = unix.Seek(fd, start, unix.SEEK_HOLE)
 	if err != nil && err != unix.ENXIO {
 		return 0, 0, fmt.Errorf("seek: %w", err)
 	}

@@ -68,7 +68,11 @@ func (r *resolver) resolve(t Target) (Base, int, error) {
 	}
 	fd, err := r.open(path)
 	if err == nil {
-		return Base{Path: path}, fd, nil
+		if !r.begun(t, names, fd) {
+			return Base{Path: path}, fd, nil
+		}
+		closeQuietly(fd)
+		return r.named(names)
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 		return Base{}, -1, targetError(path, err)
@@ -192,6 +196,9 @@ func splitTarget(path string) ([]string, error) {
 		}
 		if err := checkName(name); err != nil {
 			return nil, fmt.Errorf("target %s: %w: %w", path, ErrUsage, err)
+		}
+		if Reserved(name) {
+			return nil, fmt.Errorf("target %s: %w: %w", path, ErrUsage, errReserved)
 		}
 		names = append(names, name)
 	}

@@ -12,9 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hiddenPrefix begins the names that a session uses for what has no name yet.
-const hiddenPrefix = ".scp_rdma."
-
 // Sink puts one session's entries below a Root. Its methods are for any
 // goroutine; Close comes last.
 type Sink struct {
@@ -62,7 +59,7 @@ func (r *Root) SinkAt(path string, o SinkOptions) (*Sink, error) {
 }
 
 func newSink(r *Root, o SinkOptions, handleLimit int) *Sink {
-	var b [8]byte
+	var b [sessionDigits / 2]byte
 	// It never fails: crypto/rand ends the process rather than return an error.
 	_, _ = rand.Read(b[:])
 	return &Sink{
@@ -70,6 +67,9 @@ func newSink(r *Root, o SinkOptions, handleLimit int) *Sink {
 		hidden: hiddenPrefix + hex.EncodeToString(b[:]) + ".", devices: map[uint64]*device{},
 	}
 }
+
+// sessionDigits is how many random digits a session's hidden names have.
+const sessionDigits = 16
 
 // hiddenName is a new name for a temporary. Its length does not depend on the
 // final name, which may have 255 bytes already.
@@ -130,6 +130,9 @@ func (s *Sink) within(d *Dir, name string, work func(dir int) error) error {
 	}
 	if err := checkName(name); err != nil {
 		return err
+	}
+	if Reserved(name) {
+		return errReserved
 	}
 	dir, err := s.h.acquire(d.node)
 	if err != nil {

@@ -18,6 +18,9 @@ type stash struct {
 	err  error  // why there is none; groups then get their bytes again
 }
 
+// stashName ends the name of a stash.
+const stashName = "links"
+
 // keep remembers a file just committed as the one of its group to link to.
 // Whatever fails here costs only that the group's next file is sent whole.
 func (s *Sink) keep(p *Put, link func(stash int, name string) error) {
@@ -72,7 +75,7 @@ func (s *Sink) makeStash() *stash {
 		return &stash{err: err}
 	}
 	s.h.release(s.base.node)
-	name := s.hidden + "links"
+	name := s.hidden + stashName
 	if err := mkdirat(base, name, 0o700); err != nil {
 		return &stash{err: err}
 	}

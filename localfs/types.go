@@ -89,6 +89,11 @@ type Target struct {
 	// NotInside are the source's directories, if it is on this host: a target
 	// that is one of them or lies inside one Is ErrUsage, and nothing is made there.
 	NotInside []FileID
+
+	// Continues is asked about a directory that is there under the name that the single
+	// top entry would get if it weren't, and that has a mark: true says that it is that
+	// entry, which an earlier session began. nil: it never is.
+	Continues func(dir FileID, mark []byte) bool
 }
 
 // FileID names an inode of one host.
@@ -150,11 +155,47 @@ type Put struct {
 type PendingFile interface {
 	// WriteAt writes all of p at offset off.
 	WriteAt(p []byte, off int64) error
+	// Hole makes n bytes at off read as zeros. In a fresh file they do; in one that an
+	// earlier session wrote to they are punched (fallocate(2)), or written.
+	Hole(off, n int64) error
+	// ReadAt fills p from offset off with what was written.
+	ReadAt(p []byte, off int64) error
+	// Reload has the file's data on the disk and out of the page cache, so that ReadAt
+	// tells what the disk has.
+	Reload() error
 	// Commit gives the file its metadata and, last, its name. On error nothing
 	// of it is left.
 	Commit() error
 	// Discard leaves nothing of the file. A no-op after Commit.
 	Discard()
+}
+
+// HalfFile is a file that can outlive its session: until Commit it has a hidden name
+// made from its own, and a journal beside it. It is locked (flock(2)) while it is open.
+// Keep, Note and Truncate only when no WriteAt is running.
+type HalfFile interface {
+	PendingFile
+	ID() FileID
+	// Note appends to the journal; the first makes it. With SinkOptions.Fsync what was
+	// written to the file is on the disk before, and the journal after.
+	Note(b []byte) error
+	// Truncate cuts the journal to its first n bytes.
+	Truncate(n int64) error
+	// NextData is SourceFile's.
+	NextData(off int64) (start, end int64, err error)
+	// Keep closes the file and leaves it, with its journal, for a later session; without
+	// a journal nobody could use it, and it is discarded. A no-op after Commit or Discard.
+	Keep()
+}
+
+// Found is a regular file that is there already under the name of a Put.
+type Found struct {
+	ID        FileID
+	Size      int64
+	MtimeSec  int64
+	MtimeNsec uint32
+	CtimeSec  int64
+	CtimeNsec uint32
 }
 
 // Dropped counts entries whose metadata was not kept, for want of a grant, of

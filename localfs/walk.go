@@ -117,6 +117,9 @@ func (s *Source) readBlock(n *dirNode) (int, error) {
 
 // visit makes the entry of one name; a directory's children come next.
 func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (*Entry, error) {
+	if Reserved(name) {
+		return nil, errLeftOver
+	}
 	dir, err := s.h.acquire(node)
 	if err != nil {
 		return nil, err
@@ -141,6 +144,9 @@ func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (
 	}
 	return e, nil
 }
+
+// errLeftOver: what a transfer to the source's directory has left or is writing there.
+var errLeftOver = fmt.Errorf("%w: temporary of a transfer", ErrSpecial)
 
 // statEntry is fstatat(2), and says of a link that leads nowhere that it does.
 func statEntry(dir int, name string, follow bool) (st unix.Stat_t, err error) {

@@ -1,0 +1,17 @@
+package control
+
+import (
+	"errors"
+	"time"
+)
+
+// Heard is when something came from the peer last.
+func (c *Conn) Heard() time.Time { return time.Unix(0, c.heard.Load()) }
+
+// Broken says whether nothing can be sent any more, for another reason than Close or
+// Abort.
+func (c *Conn) Broken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil && !errors.Is(c.err, ErrClosed)
+}
