@@ -10,6 +10,7 @@ import (
 	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
+	"scp_rdma/wire"
 )
 
 // Source is where entries and their bytes come from; localfs.Source is one.
@@ -31,6 +32,10 @@ type Source interface {
 	// Identity lists the directories that are the sources, for a receiver on
 	// the same host to see that its target lies inside one.
 	Identity() (bootID []byte, dirs []localfs.FileID)
+	// Name is 32 bytes that are the same for the same arguments on the same host.
+	Name() []byte
+	// Rewind has Next begin anew. Nothing of what was walked is used any more.
+	Rewind() error
 }
 
 // Sink is where files are put; localfs.Sink is one. All methods may be called
@@ -50,11 +55,41 @@ type Sink interface {
 	// Link makes one more name for the first committed file of the group. It
 	// returns false if there is no such file to link to: its bytes are needed.
 	Link(p localfs.Put) (bool, error)
+	// Look says what file is there already under the name; false: none is.
+	Look(p localfs.Put) (localfs.Found, bool, error)
+	// Settle gives that file the metadata of p. One that has changed meanwhile Is localfs.ErrChanged.
+	Settle(p localfs.Put, f localfs.Found) error
+	// OpenFound opens it for reading.
+	OpenFound(p localfs.Put, f localfs.Found) (localfs.SourceFile, error)
+	// OpenHalf opens the half of a file that an earlier session has left, CreateHalf
+	// begins one: files that outlive the session.
+	OpenHalf(p localfs.Put) (localfs.HalfFile, []byte, error)
+	CreateHalf(p localfs.Put) (localfs.HalfFile, error)
+	// Mark leaves a few bytes beside a directory, for Target.Continues; Unmark removes them.
+	Mark(parent *localfs.Dir, name string, b []byte) error
+	Unmark(parent *localfs.Dir, name string)
+	DirID(d *localfs.Dir) (localfs.FileID, error)
+	// Free is how many bytes the target's file system has left.
+	Free() (uint64, error)
+	// Path is the target's directory as the host knows it; "" if it doesn't.
+	Path() string
 	Dropped() localfs.Dropped
 	// Sync has all of it on the disk, if that was asked for.
 	Sync() error
 	// Close frees handles and removes what the session kept hidden.
 	Close() error
+}
+
+// State is what a server remembers between its starts; state.Store is one.
+type State interface {
+	// Secret is known to no client.
+	Secret() keys.Key
+	// Begin notes, on the disk, that a session writes below an absolute path, until end.
+	Begin(path, source string) (end func(), err error)
+	// Suspect says whether the host went down while one was writing there.
+	Suspect(path string) bool
+	// Settled says that what such a session of the same source left there is right now.
+	Settled(path, source string)
 }
 
 // SendConfig describes one transfer to a server.
@@ -77,6 +112,10 @@ type SendConfig struct {
 	Owner, NumericIDs, Xattr bool // what to ask the server for
 	Fsync                    bool // nil from Send also means that all is on the server's disk
 
+	Compare      wire.Compare  // how files that are there are known to be the same
+	ModifyWindow time.Duration // times that differ by no more are equal
+	Verify       bool          // the server reads each file back from its disk
+
 	Observer Observer     // nil: nobody watches
 	Logger   hclog.Logger // nil: silent
 }
@@ -95,6 +134,13 @@ type ServeConfig struct {
 	// Describe tells what this host has, as JSON of at most wire.MaxReport bytes, to
 	// a client that inspects it. nil: nothing but the names of its rails.
 	Describe func(context.Context) []byte
+
+	// State keeps what has to outlive the server; nil: nothing does, and a transfer that
+	// breaks off begins anew with every file that is not whole.
+	State State
+	// Addrs is where the server can be reached, host:port, for clients whose connection
+	// goes; nil: only where they came.
+	Addrs func() []string
 
 	Once   bool          // return after the first session
 	Grace  time.Duration // for running sessions when ctx ends; 0: none
@@ -128,6 +174,13 @@ type Observer interface {
 	// each of those that are preferred to it: once at the start, and again if no
 	// stream came about over that one.
 	Chosen(transport string, passed []error)
+	// Lost is called when the connection to the server is gone and another is tried for,
+	// with the time left for that. All begins anew then: problems of the source come
+	// again, and what the server has is skipped.
+	Lost(why error, left time.Duration)
+	// Scarce is called once it is known that the files to be sent need more bytes than
+	// the server has free.
+	Scarce(need, free uint64)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)
 }
@@ -180,6 +233,11 @@ type Report struct {
 	Bytes                        uint64 // sizes of the files committed
 	Failed                       uint64 // entries not copied
 	Resent                       uint64 // files sent once more because they changed
+	Skipped                      uint64 // files that were there already
+	SkippedBytes                 uint64
+	Resumed                      uint64 // bytes of half files that were there already
+	Unverified                   uint64 // files that the server's disk gave back otherwise than written; of Failed
+	Reconnected                  uint64 // times that the connection was lost and came again
 	Damaged                      uint64 // frames that did not verify and were sent again
 	CarriedAgain                 uint64 // bytes that another stream carried because theirs broke
 	Dropped                      localfs.Dropped

@@ -2,11 +2,16 @@ package engine
 
 import (
 	"strings"
+	"time"
 
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
+
+// youngFor: a file that was written so lately may be written again without its mtime
+// showing it. The coarsest clock of a file system we know is FAT's, with 2 s.
+const youngFor = 2 * time.Second
 
 // toWire is the entry as it is announced.
 func toWire(e *localfs.Entry, replaces uint64) wire.Entry {
@@ -18,7 +23,7 @@ func toWire(e *localfs.Entry, replaces uint64) wire.Entry {
 		Mode: e.Meta.Mode, MtimeSec: e.Meta.MtimeSec, MtimeNsec: e.Meta.MtimeNsec,
 		Link: []byte(e.Link), Group: e.Group,
 		UID: e.Meta.UID, GID: e.Meta.GID, User: validText(e.Meta.User), GroupName: validText(e.Meta.GroupName),
-		Replaces: replaces,
+		Replaces: replaces, Young: e.Kind == localfs.KindFile && time.Since(e.Stamp.Mtime).Abs() < youngFor,
 	}
 	if e.Group != 0 && !e.GroupFirst {
 		w.GroupPos |= wire.GroupMember

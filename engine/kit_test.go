@@ -48,6 +48,8 @@ type kit struct {
 	grace    time.Duration
 	once     bool
 	describe func(context.Context) []byte
+	state    engine.State
+	left     bool   // temporaries may be left in the end
 	breaks   uint64 // each stream breaks at the server after so many frames
 }
 
@@ -77,9 +79,12 @@ func (k *kit) dial() control.DialConfig { return control.DialConfig{Addr: k.addr
 func start(t *testing.T, options ...func(*kit)) *kit {
 	t.Helper()
 	key := keys.New()
-	k := &kit{t: t, key: &key, ring: keys.Single("tests", key), dst: t.TempDir(), done: make(chan error, 1), sessions: make(chan ended, 100)}
+	k := &kit{t: t, key: &key, ring: keys.Single("tests", key), done: make(chan error, 1), sessions: make(chan ended, 100)}
 	for _, o := range options {
 		o(k)
+	}
+	if k.dst == "" {
+		k.dst = t.TempDir()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	k.stop = cancel
@@ -123,7 +128,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 				}
 				return s, nil
 			},
-			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe,
+			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state,
 		})
 	}()
 	t.Cleanup(func() {
@@ -134,7 +139,9 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 		if err := root.Close(); err != nil {
 			t.Errorf("close root: %v", err)
 		}
-		k.nothingHidden()
+		if !k.left {
+			k.nothingHidden()
+		}
 	})
 	return k
 }
@@ -170,6 +177,8 @@ type watch struct {
 	problems []engine.Problem
 	snapshot func() engine.Snapshot
 	busy     atomic.Int64
+	lost     atomic.Int64
+	scarce   atomic.Int64
 	chosen   []choice
 }
 
@@ -178,6 +187,10 @@ type choice struct {
 	transport string
 	passed    []error
 }
+
+func (w *watch) Lost(error, time.Duration) { w.lost.Add(1) }
+
+func (w *watch) Scarce(need, free uint64) { w.scarce.Add(1) }
 
 func (w *watch) Busy(error, time.Duration) { w.busy.Add(1) }
 

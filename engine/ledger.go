@@ -32,3 +32,41 @@ func (r *ranges) add(from, to int64) {
 func (r *ranges) covers(size int64) bool {
 	return size == 0 || len(r.list) == 1 && r.list[0] == span{0, size}
 }
+
+// limit leaves at most n intervals, the longest, and some bytes before the size that
+// are not in the set. Those that are left out are only sent once more.
+func (r *ranges) limit(size int64, n int) {
+	if r.covers(size) && len(r.list) > 0 {
+		last := &r.list[len(r.list)-1]
+		last.to -= min(last.to-last.from, leftOver)
+		if last.to == last.from {
+			r.list = r.list[:len(r.list)-1]
+		}
+	}
+	if len(r.list) <= n {
+		return
+	}
+	slices.SortFunc(r.list, func(a, b span) int { return cmp.Compare(b.to-b.from, a.to-a.from) })
+	r.list = r.list[:n]
+	slices.SortFunc(r.list, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+}
+
+// leftOver is what is sent of a file that has arrived whole, bytes: its last chunk
+// brings the word that the source has not changed.
+const leftOver = 4096
+
+// missing is what of [0, size) is not in the set.
+func (r *ranges) missing(size int64) []span {
+	var gaps []span
+	at := int64(0)
+	for _, s := range r.list {
+		if s.from > at {
+			gaps = append(gaps, span{at, min(s.from, size)})
+		}
+		at = max(at, s.to)
+	}
+	if at < size {
+		gaps = append(gaps, span{at, size})
+	}
+	return gaps
+}

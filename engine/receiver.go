@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/semaphore"
 
 	"scp_rdma/control"
 	"scp_rdma/keys"
@@ -40,6 +42,20 @@ type receiver struct {
 	streams *inStreams
 	opened  bool // the target was opened: it counts as a session
 
+	// From Open.
+	how     wire.Compare  // how files that are there are known to be the same
+	within  time.Duration // times that differ by no more are equal
+	suspect bool          // what an earlier boot of this host has left there is not believed by its times
+	verify  bool
+	fsync   bool
+	source  []byte // whose entries they are
+	vault   *vault // nil: nothing outlives the session
+	roster  *roster
+	leave   func()              // out of the roster
+	over    func()              // out of the server's state
+	heavy   *semaphore.Weighted // of those who work aside
+	cut     error               // another session has come in the place of this one; under mu
+
 	inspected bool // there is no target: streams are proved, nothing is taken
 
 	queue admitQueue
@@ -59,12 +75,14 @@ type receiver struct {
 
 // recvTotals counts what was made.
 type recvTotals struct {
-	files, dirs, symlinks, links, bytes, failed, dropped atomic.Uint64
+	files, dirs, symlinks, links, bytes, failed, skipped, dropped atomic.Uint64
 }
 
-func newReceiver(cfg *ServeConfig, limits Limits, conn *control.Conn) *receiver {
+func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn) *receiver {
 	return &receiver{
-		cfg: cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
+		roster: ro, leave: func() {}, over: func() {}, vault: newVault(cfg.State, conn.Holder().Name),
+		heavy: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		cfg:   cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
 		files: map[uint64]*inFile{}, dirs: map[uint64]*inDir{}, groups: map[uint64]*inGroup{},
 		queue: newAdmitQueue(), out: newOutbox(), started: time.Now(), done: make(chan wire.Totals, 1),
 	}
@@ -79,6 +97,8 @@ func (r *receiver) session(ctx context.Context) error {
 	if r.sink != nil {
 		err = errors.Join(err, r.sink.Close())
 	}
+	r.over()
+	r.leave()
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
 	}
@@ -124,6 +144,7 @@ func (r *receiver) greet(ctx context.Context) error {
 			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
 			Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
 		},
+		Addrs: r.addrs(),
 	})
 	if err != nil {
 		return err
@@ -134,7 +155,7 @@ func (r *receiver) greet(ctx context.Context) error {
 	}
 	switch m := m.(type) {
 	case *wire.Open:
-		return r.open(m)
+		return r.open(hctx, m)
 	case *wire.Inspect:
 		return r.inspect(hctx)
 	case *wire.Bye:
@@ -157,7 +178,10 @@ func (r *receiver) inspect(ctx context.Context) error {
 }
 
 // open makes the target ready and says so.
-func (r *receiver) open(o *wire.Open) error {
+func (r *receiver) open(ctx context.Context, o *wire.Open) error {
+	if err := r.takeOver(ctx, o); err != nil {
+		return err
+	}
 	holder := r.conn.Holder()
 	may, err := rights(holder, r.cfg.Grant)
 	if err != nil {
@@ -179,10 +203,14 @@ func (r *receiver) open(o *wire.Open) error {
 			inside = append(inside, localfs.FileID{Dev: d.Dev, Ino: d.Ino})
 		}
 	}
+	r.source, r.how, r.within, r.verify, r.fsync = o.Source, o.Compare, time.Duration(o.Window), o.Verify, o.Fsync
 	r.base, err = sink.Resolve(localfs.Target{
-		Path: string(o.Path), Exact: o.Exact, Tops: int(o.Tops), Contents: o.Contents, NotInside: inside,
+		Path: string(o.Path), Exact: o.Exact, Tops: int(o.Tops), Contents: o.Contents, NotInside: inside, Continues: r.continues,
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.remember(); err != nil {
 		return err
 	}
 	r.dirs[0] = &inDir{dir: r.base.Dir}
@@ -193,7 +221,7 @@ func (r *receiver) open(o *wire.Open) error {
 		r.cfg.Observer.Started(r.info())
 	}
 	return r.conn.Send(&wire.Opened{
-		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.limits.Window),
+		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.limits.Window), Free: r.free(),
 	})
 }
 
@@ -229,7 +257,12 @@ func grants(o localfs.SinkOptions) []string {
 func (r *receiver) receive(ctx context.Context) error {
 	c := newCrew(ctx)
 	defer c.cancel(nil)
+	r.mu.Lock()
 	r.crew = c
+	if r.cut != nil {
+		c.cancel(r.cut)
+	}
+	r.mu.Unlock()
 	streams, err := newInStreams(r, c)
 	if err != nil {
 		return err
@@ -240,7 +273,8 @@ func (r *receiver) receive(ctx context.Context) error {
 	c.run(r.deliver)
 	err = c.wait()
 	err = errors.Join(err, streams.stop())
-	r.discardAll()
+	c.wg.Wait() // a stream may have begun something aside at its end
+	r.leaveAll()
 	if n := r.totals.dropped.Load(); n > 0 {
 		r.log.Debug("dropped pieces of entries that had ended", "count", n)
 	}
@@ -250,14 +284,15 @@ func (r *receiver) receive(ctx context.Context) error {
 	return err
 }
 
-// discardAll leaves nothing of files that did not become whole.
-func (r *receiver) discardAll() {
+// leaveAll ends the files that did not become whole: large ones stay for a later
+// session, of others nothing is left.
+func (r *receiver) leaveAll() {
 	r.mu.Lock()
 	files := r.files
 	r.files = map[uint64]*inFile{}
 	r.mu.Unlock()
 	for _, f := range files {
-		f.discard()
+		f.leave()
 	}
 }
 
@@ -268,7 +303,7 @@ func (r *receiver) info() SessionInfo {
 func (r *receiver) report() Report {
 	t := r.counted()
 	rep := Report{
-		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed,
+		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed, Skipped: t.Skipped,
 		Elapsed: time.Since(r.started),
 	}
 	if r.sink != nil {
@@ -284,6 +319,7 @@ func (r *receiver) counted() wire.Totals {
 	return wire.Totals{
 		Files: r.totals.files.Load(), Dirs: r.totals.dirs.Load(), Symlinks: r.totals.symlinks.Load(),
 		Links: r.totals.links.Load(), Bytes: r.totals.bytes.Load(), Failed: r.totals.failed.Load(),
+		Skipped: r.totals.skipped.Load(),
 	}
 }
 

@@ -27,7 +27,7 @@ func (r *receiver) readControl(ctx context.Context) error {
 
 func (r *receiver) take(m wire.Message) error {
 	switch m := m.(type) {
-	case *wire.Entries, *wire.Abort, *wire.Done:
+	case *wire.Entries, *wire.Abort, *wire.Same, *wire.Done:
 		if r.inspected {
 			return fmt.Errorf("message %d where there is no target: %w", m.Type(), ErrProtocol)
 		}
@@ -37,6 +37,8 @@ func (r *receiver) take(m wire.Message) error {
 		return r.queue.put(job{entries: m.List}, len(m.List), r.cfg.Limits.Window)
 	case *wire.Abort:
 		return r.queue.put(job{aborts: m.IDs}, 0, r.cfg.Limits.Window)
+	case *wire.Same:
+		return r.queue.put(job{same: m.IDs}, 0, r.cfg.Limits.Window)
 	case *wire.Done:
 		return r.queue.put(job{done: m}, 0, r.cfg.Limits.Window)
 	case *wire.StreamOpen:
@@ -56,6 +58,7 @@ func (r *receiver) take(m wire.Message) error {
 type job struct {
 	entries []wire.Entry
 	aborts  []uint64
+	same    []uint64
 	done    *wire.Done
 }
 
@@ -126,6 +129,8 @@ func (r *receiver) do(ctx context.Context, j job) error {
 	case j.aborts != nil:
 		r.abort(j.aborts)
 		return nil
+	case j.same != nil:
+		return r.same(j.same)
 	}
 	answers := make([]wire.Answer, 0, len(j.entries))
 	for i := range j.entries {
@@ -155,6 +160,7 @@ func (r *receiver) finish(d *wire.Done) error {
 	if err := r.sink.Sync(); err != nil {
 		return err
 	}
+	r.settled()
 	dropped := r.sink.Dropped()
 	r.done <- d.Totals
 	return r.conn.Send(&wire.Summary{

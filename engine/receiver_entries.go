@@ -139,6 +139,9 @@ func (r *receiver) admitDir(e *wire.Entry, parent *inDir, name string) wire.Answ
 		return failed(e.ID, err)
 	}
 	r.totals.dirs.Add(1)
+	if parent.id == 0 {
+		r.markTop(dir)
+	}
 	return wire.Answer{ID: e.ID, Action: wire.ActionDone}
 }
 

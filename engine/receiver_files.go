@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,18 +15,26 @@ type inFile struct {
 	id     uint64
 	parent *inDir
 	put    localfs.Put
+	young  bool // the source may change without its mtime showing it
+	again  bool // announced once more, because it changed
 
 	// The kernel lets one writer at a time into an inode and has the others spin
 	// (rwsem_spin_on_owner: 2.4 % of all time with two streams on two cores);
 	// here they sleep.
 	writing sync.Mutex
 
-	mu      sync.Mutex
-	pending localfs.PendingFile // from the first piece on
-	have    ranges
-	sealed  bool
-	writers int
-	closed  bool // ended: no further reference, the last writer cleans up
+	mu       sync.Mutex
+	found    *localfs.Found       // what is there under its name, told to the sender to compare
+	half     *half                // what an earlier session left of it
+	pending  localfs.PendingFile  // from the first piece on
+	journal  *journal             // of a pending file that may outlive the session
+	sums     []wire.JournalRecord // for --verify: what was written
+	have     ranges
+	sealed   bool
+	writers  int
+	closed   bool // ended: no further reference, the last writer cleans up
+	kept     bool // then: what has arrived stays for a later session
+	checking bool // whole, and being read back
 }
 
 // inGroup is a hard-link group whose first file is on its way; others wait.
@@ -40,12 +49,12 @@ func (r *receiver) admitFile(e *wire.Entry, parent *inDir, name string) wire.Ans
 	f := &inFile{id: e.ID, parent: parent, put: localfs.Put{
 		Dir: parent.dir, Name: name, Size: e.Size, Meta: metaOf(e),
 		Group: e.Group, GroupLast: e.GroupPos&wire.GroupLast != 0,
-	}}
+	}, young: e.Young, again: e.Replaces != 0}
 	r.mu.Lock()
 	r.files[e.ID] = f
 	if e.Group == 0 {
 		r.mu.Unlock()
-		return wire.Answer{ID: e.ID, Action: wire.ActionNeed}
+		return r.consider(f)
 	}
 	if g := r.groups[e.Group]; g != nil {
 		g.waiting = append(g.waiting, f)
@@ -54,17 +63,24 @@ func (r *receiver) admitFile(e *wire.Entry, parent *inDir, name string) wire.Ans
 	}
 	r.groups[e.Group] = &inGroup{first: e.ID}
 	r.mu.Unlock()
+	var a wire.Answer
 	if e.GroupPos&wire.GroupMember == 0 {
-		return wire.Answer{ID: e.ID, Action: wire.ActionNeed}
+		a = r.consider(f)
+	} else {
+		a = r.tryLink(f)
 	}
-	a := r.tryLink(f)
-	if a.Action != wire.ActionNeed {
+	if ends(a) {
 		r.groupEnded(f)
 	}
 	return a
 }
 
-// tryLink makes a further name of a group's file, or says that bytes are needed.
+// ends says whether an answer is the end of its file.
+func ends(a wire.Answer) bool {
+	return a.Action != 0 && a.Action != wire.ActionNeed && a.Action != wire.ActionCompare
+}
+
+// tryLink makes a further name of a group's file, or says what is needed of it.
 func (r *receiver) tryLink(f *inFile) wire.Answer {
 	linked, err := r.sink.Link(f.put)
 	switch {
@@ -78,7 +94,7 @@ func (r *receiver) tryLink(f *inFile) wire.Answer {
 		r.forget(f)
 		return wire.Answer{ID: f.id, Action: wire.ActionDone}
 	}
-	return wire.Answer{ID: f.id, Action: wire.ActionNeed}
+	return r.consider(f)
 }
 
 // forget takes a file out of the table and counts it down in its directory.
@@ -109,7 +125,7 @@ func (r *receiver) groupEnded(f *inFile) {
 	r.mu.Unlock()
 	for i, w := range waiting {
 		a := r.tryLink(w)
-		if a.Action == wire.ActionNeed {
+		if !ends(a) {
 			r.mu.Lock()
 			next := &inGroup{first: w.id, waiting: waiting[i+1:]}
 			if newer := r.groups[f.put.Group]; newer != nil {
@@ -117,7 +133,9 @@ func (r *receiver) groupEnded(f *inFile) {
 			}
 			r.groups[f.put.Group] = next
 			r.mu.Unlock()
-			r.out.answer(a)
+			if a.Action != 0 {
+				r.out.answer(a)
+			}
 			return
 		}
 		r.out.answer(a)
@@ -131,7 +149,11 @@ func (r *receiver) end(f *inFile, err error) wire.Result {
 	if err != nil {
 		r.stopIfFatal(err)
 		r.totals.failed.Add(1)
-		return wire.Result{ID: f.id, Status: wire.StatusFailed, Text: clip(err.Error())}
+		status := wire.StatusFailed
+		if errors.Is(err, ErrVerify) {
+			status = wire.StatusUnverified
+		}
+		return wire.Result{ID: f.id, Status: status, Text: clip(err.Error())}
 	}
 	r.totals.files.Add(1)
 	r.totals.bytes.Add(uint64(f.put.Size))
@@ -172,81 +194,174 @@ func (r *receiver) replace(id uint64) {
 func (f *inFile) discard() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.closed, f.kept = true, false
+	f.cleanUp()
+}
+
+// leave ends the file without its end having come: what has arrived stays for a later
+// session, if there is a journal of it.
+func (f *inFile) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept = !f.closed || f.kept
 	f.closed = true
 	f.cleanUp()
 }
 
-// cleanUp frees the pending file when nobody writes it any more. f.mu is held.
+// cleanUp frees the pending file when nobody uses it any more. f.mu is held.
 func (f *inFile) cleanUp() {
-	if f.closed && f.writers == 0 && f.pending != nil {
-		f.pending.Discard()
-		f.pending = nil
+	if !f.closed || f.writers > 0 || f.checking || f.pending == nil {
+		return
 	}
+	p := f.pending
+	f.pending = nil
+	if f.kept && f.journal != nil {
+		// What can't be noted is sent again.
+		_ = f.journal.flush()
+		f.journal.file.Keep()
+	}
+	p.Discard() // a no-op for what has its name or was kept
 }
 
 // errDropped: a piece of a file that has ended.
 var errDropped = errors.New("piece of a file that has ended")
 
+// errNotCompared: the sender says of a file that it is the same, and was not asked.
+var errNotCompared = fmt.Errorf("a file that was not to be compared: %w", ErrProtocol)
+
 // write puts one piece into the file. done: with it the file has ended, by
 // commit or by err. Pieces of one file may come on several streams at once.
-func (f *inFile) write(r *receiver, c wire.Chunk, data []byte) (done bool, err error) {
-	n := chunkLen(c, f.put.Size)
-	if err := f.begin(r); err != nil {
+func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
+	if err := f.begin(r, p.summed); err != nil {
 		return !errors.Is(err, errDropped), err
 	}
-	if c.Flags&wire.ChunkHole == 0 {
-		f.writing.Lock()
-		err = f.pending.WriteAt(data, int64(c.Offset))
-		f.writing.Unlock()
+	rec := p.record(f.put.Size)
+	f.writing.Lock()
+	if rec.Hole {
+		err = f.pending.Hole(rec.From, rec.To-rec.From)
+	} else {
+		err = f.pending.WriteAt(p.data, rec.From)
+	}
+	f.writing.Unlock()
+	if err == nil {
+		f.note(r, rec)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writers--
 	if err != nil {
 		first := !f.closed
-		f.closed = true
+		f.closed, f.kept = true, localfs.Fatal(err) // a full disk takes nothing back
 		f.cleanUp()
 		return first, err
 	}
-	f.have.add(int64(c.Offset), int64(c.Offset)+n)
-	f.sealed = f.sealed || c.Flags&wire.ChunkSeal != 0
+	f.have.add(rec.From, rec.To)
+	f.sealed = f.sealed || p.chunk.Flags&wire.ChunkSeal != 0
+	if r.verify {
+		f.sums = append(f.sums, rec)
+	}
 	if f.closed || f.writers > 0 || !f.sealed || !f.have.covers(f.put.Size) {
 		f.cleanUp()
 		return false, nil
 	}
 	f.closed = true
+	if r.verify {
+		f.checking = true
+		r.aside(func(ctx context.Context) { r.readBack(ctx, f) })
+		return false, nil
+	}
 	err = f.pending.Commit()
 	f.cleanUp()
 	return true, err
 }
 
+// note has the journal say that a range was written.
+func (f *inFile) note(r *receiver, rec wire.JournalRecord) {
+	if f.journal == nil {
+		return
+	}
+	if err := f.journal.add(rec); err != nil {
+		r.log.Warn("a file is written without a journal: if it breaks off it begins anew", "path", r.pathOf(f), "error", err)
+	}
+}
+
 // begin takes a reference for one write, and makes the file with the first.
-func (f *inFile) begin(r *receiver) error {
+func (f *inFile) begin(r *receiver, summed bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return errDropped
 	}
 	if f.pending == nil {
-		p, err := r.create(f.put)
-		if err != nil {
+		if err := f.create(r, summed); err != nil {
 			f.closed = true
 			return err
 		}
-		f.pending = p
 	}
 	f.writers++
 	return nil
 }
 
+// create makes the file, or goes on with the half that is there. f.mu is held.
+func (f *inFile) create(r *receiver, summed bool) error {
+	if r.vault == nil || f.put.Size < keepFrom {
+		p, err := r.create(func() (localfs.PendingFile, error) { return r.sink.CreateFile(f.put) })
+		f.pending = p
+		return err
+	}
+	var file localfs.HalfFile
+	p, err := r.create(func() (_ localfs.PendingFile, err error) {
+		file, err = f.openHalf(r)
+		return file, err
+	})
+	if errors.Is(err, localfs.ErrUnsafe) {
+		r.log.Warn("a file is written without a journal: what lies in its place can't be removed", "path", r.pathOf(f), "error", err)
+		p, err = r.create(func() (localfs.PendingFile, error) { return r.sink.CreateFile(f.put) })
+		f.pending = p
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	f.pending = p
+	f.journal = &journal{file: file, every: journalBatch}
+	if r.fsync {
+		f.journal.every = journalBatchFsync
+	}
+	if f.half != nil {
+		f.journal.head, f.journal.begun = f.half.head, true
+		f.sums = f.half.sums
+		return nil
+	}
+	f.journal.head = r.vault.head(&f.put, file.ID(), summed)
+	return nil
+}
+
+// openHalf opens the file whose ranges were told, which must be as it was then, or
+// makes one.
+func (f *inFile) openHalf(r *receiver) (localfs.HalfFile, error) {
+	if f.half == nil {
+		return r.sink.CreateHalf(f.put)
+	}
+	file, raw, err := r.sink.OpenHalf(f.put)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", localfs.ErrInUse, err)
+	}
+	if file.ID() != f.half.id || len(raw) != f.half.length {
+		file.Keep()
+		return nil, fmt.Errorf("half of it was changed meanwhile: %w", localfs.ErrInUse)
+	}
+	return file, nil
+}
+
 // create begins a file, of which no more than so many may be begun at once:
-// each holds a descriptor.
-func (r *receiver) create(p localfs.Put) (localfs.PendingFile, error) {
+// each holds descriptors.
+func (r *receiver) create(begin func() (localfs.PendingFile, error)) (localfs.PendingFile, error) {
 	if n := r.begun.Add(1); n > int64(r.limits.Files) {
 		r.begun.Add(-1)
 		return nil, fmt.Errorf("%d files begun at once, %d allowed (--max-open-files): %w", n, r.limits.Files, ErrProtocol)
 	}
-	f, err := r.sink.CreateFile(p)
+	f, err := begin()
 	if err != nil {
 		r.begun.Add(-1)
 		return nil, err

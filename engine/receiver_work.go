@@ -114,14 +114,14 @@ func inFileBounds(c wire.Chunk, size int64) error {
 
 // apply writes the chunks of a frame. What goes wrong with one file is its
 // result; the others go on.
-func (w *recvWorker) apply(data []byte) []wire.Result {
+func (w *recvWorker) apply(frame []byte) []wire.Result {
 	var list []wire.Result
 	used := 0
 	for i, f := range w.files {
 		c := w.head.Chunks[i]
-		piece := data[used:used]
+		data := frame[used:used]
 		if c.Flags&wire.ChunkHole == 0 {
-			piece = data[used : used+int(c.Length)]
+			data = frame[used : used+int(c.Length)]
 			used += int(c.Length)
 		}
 		if f == nil {
@@ -130,10 +130,10 @@ func (w *recvWorker) apply(data []byte) []wire.Result {
 		}
 		var done bool
 		var err error
-		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size {
-			done, err = f.putWhole(w.r.sink, piece)
+		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.verify {
+			done, err = f.putWhole(w.r.sink, data)
 		} else {
-			done, err = f.write(w.r, c, piece)
+			done, err = f.write(w.r, w.piece(c, data))
 		}
 		if errors.Is(err, errDropped) {
 			w.r.totals.dropped.Add(1)
@@ -144,4 +144,35 @@ func (w *recvWorker) apply(data []byte) []wire.Result {
 		}
 	}
 	return list
+}
+
+// piece is a range of a file as it came.
+type piece struct {
+	chunk  wire.Chunk
+	data   []byte
+	sum    uint64
+	summed bool // sum counts
+}
+
+// piece makes a piece of a chunk. A frame of one chunk has its sum already.
+func (w *recvWorker) piece(c wire.Chunk, data []byte) piece {
+	guarded := w.head.Protection != wire.ProtectNone
+	p := piece{chunk: c, data: data, summed: guarded || w.r.verify}
+	switch {
+	case c.Flags&wire.ChunkHole != 0:
+	case guarded && len(data) == int(w.head.DataLen):
+		p.sum = w.head.DataSum
+	case p.summed:
+		p.sum = wire.Sum(data)
+	}
+	return p
+}
+
+// record is what the journal of a file of that size says of the piece.
+func (p piece) record(size int64) wire.JournalRecord {
+	from := int64(p.chunk.Offset)
+	return wire.JournalRecord{
+		Range: wire.Range{From: from, To: from + chunkLen(p.chunk, size)},
+		Hole:  p.chunk.Flags&wire.ChunkHole != 0, Sum: p.sum,
+	}
 }

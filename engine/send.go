@@ -12,25 +12,6 @@ import (
 	"scp_rdma/wire"
 )
 
-// Send carries everything of cfg.Source to the server at cfg.Addr. It returns
-// when the receiver has confirmed all of it, or with what ended it; the report
-// is never nil. Entries that could not be copied are no error: they are counted
-// in Report.Failed and told to the observer.
-func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
-	s := newSender(cfg)
-	if cfg.Observer != nil {
-		cfg.Observer.Watch(s.snapshot)
-	}
-	err := s.session(ctx)
-	if n := s.count.duplicate.Load(); n > 0 {
-		s.log.Debug("heard of entries that had ended", "count", n)
-	}
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
-	}
-	return s.report(), withPeer(cfg.Server.Addr, err)
-}
-
 // withPeer puts the server's name to errors that are about it.
 func withPeer(addr string, err error) error {
 	var remote *RemoteError
@@ -95,6 +76,7 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 		return nil, fmt.Errorf("greeting %s: no session in its hello: %w", s.cfg.Server.Addr, ErrProtocol)
 	}
 	copy(s.id[:], peer.Session)
+	s.addrs = peer.Addrs
 	s.key, err = s.conn.Derive(labelJoin)
 	return peer, err
 }
@@ -191,6 +173,8 @@ func (s *sender) askTarget() error {
 	open := &wire.Open{
 		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
 		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, Fsync: s.cfg.Fsync, BootID: boot,
+		Source: s.cfg.Source.Name(), Compare: s.cfg.Compare, Window: int64(s.cfg.ModifyWindow), Verify: s.cfg.Verify,
+		Continues: s.continues,
 	}
 	// A safety check with a bound: nobody types a thousand directories by hand.
 	for _, d := range dirs[:min(len(dirs), maxOpenDirIDs)] {
@@ -208,6 +192,9 @@ func (s *sender) takeOpened(m *wire.Opened) error {
 		return fmt.Errorf("the other side grants no entries: %w", ErrProtocol)
 	}
 	s.setWindow(min(s.cfg.Window, int(m.Window)))
+	s.mu.Lock()
+	s.free = m.Free
+	s.mu.Unlock()
 	s.log.Debug("target open", "path", string(m.Target), "since start", time.Since(s.started))
 	s.phase.Store(uint32(PhaseSending))
 	close(s.opened)
@@ -275,6 +262,7 @@ func (s *sender) report() *Report {
 	r := &Report{
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes,
 		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(), Damaged: s.count.damaged.Load(), CarriedAgain: s.count.carriedAgain.Load(),
+		Skipped: t.Skipped, SkippedBytes: s.count.skippedBytes.Load(), Resumed: s.count.resumed.Load(), Unverified: s.count.unverified.Load(),
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Rails: snap.Rails,
 	}
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr

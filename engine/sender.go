@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,14 @@ type sender struct {
 	lastUnit uint64
 	again    uint64 // number of entries announced once more
 	walked   bool   // the walk is over
+	needed   uint64 // bytes that the receiver wants
+	free     uint64 // that it has room for; 0: not known
+
+	gone      atomic.Bool // nothing more can be heard on control
+	acked     atomic.Bool // the receiver has applied something
+	continues []byte      // the session that this one goes on from
+	addrs     []string    // where the server can be reached too
+	comparing *semaphore.Weighted
 
 	started time.Time
 	phase   atomic.Uint32
@@ -74,6 +83,8 @@ type counters struct {
 	okBytes, failed, resent, duplicate atomic.Uint64
 	carriedAgain                       atomic.Uint64 // bytes of units whose stream broke
 	damaged                            atomic.Uint64 // frames that did not verify
+	skipped, skippedBytes, resumed     atomic.Uint64
+	unverified                         atomic.Uint64
 	walkDone                           atomic.Bool
 }
 
@@ -94,18 +105,16 @@ func (r *railCount) peerName() string {
 }
 
 func newSender(cfg SendConfig) *sender {
-	if cfg.RetryFor == 0 {
-		cfg.RetryFor = DefaultRetryFor
-	}
 	s := &sender{
-		cfg:     cfg,
-		log:     loggerOr(cfg.Logger),
-		open:    map[uint64]*item{},
-		units:   map[uint64]sent{},
-		live:    map[streamKey]*living{},
-		opened:  make(chan struct{}),
-		summary: make(chan *wire.Summary, 1),
-		started: time.Now(),
+		cfg:       cfg,
+		log:       loggerOr(cfg.Logger),
+		open:      map[uint64]*item{},
+		units:     map[uint64]sent{},
+		live:      map[streamKey]*living{},
+		opened:    make(chan struct{}),
+		summary:   make(chan *wire.Summary, 1),
+		comparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		started:   time.Now(),
 	}
 	s.wake = sync.NewCond(&s.mu)
 	s.meet, s.results = s.greet, s.takeResults
@@ -205,6 +214,7 @@ func (s *sender) totals() wire.Totals {
 	return wire.Totals{
 		Files: s.count.okFiles.Load(), Dirs: s.count.okDirs.Load(), Symlinks: s.count.okSyms.Load(),
 		Links: s.count.okLinks.Load(), Bytes: s.count.okBytes.Load(), Failed: s.count.failed.Load(),
+		Skipped: s.count.skipped.Load(),
 	}
 }
 

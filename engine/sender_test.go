@@ -27,7 +27,7 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 			}()
 		}
 		synctest.Wait() // all of them wait for units
-		if err := s.need(1); err != nil {
+		if err := s.need(1, nil); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

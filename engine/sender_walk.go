@@ -92,6 +92,7 @@ func (s *sender) readControl(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			s.gone.Store(!errors.Is(err, wire.ErrMalformed) && !errors.Is(err, wire.ErrUnknownType))
 			return lost(err)
 		}
 		if err := s.take(m); err != nil {
@@ -138,7 +139,7 @@ func (s *sender) takeAnswers(list []wire.Answer) error {
 
 func (s *sender) takeAnswer(a *wire.Answer) error {
 	if a.Action == wire.ActionNeed {
-		return s.need(a.ID)
+		return s.need(a.ID, a.Have)
 	}
 	it := s.item(a.ID)
 	if it == nil {
@@ -151,6 +152,12 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 		s.refused(it, a.Text)
 	case wire.ActionParent:
 		s.count.failed.Add(1)
+	case wire.ActionSkip:
+		s.count.skipped.Add(1)
+		s.count.skippedBytes.Add(uint64(it.e.Size))
+		s.count.bytesDone.Add(uint64(it.e.Size))
+	case wire.ActionCompare:
+		return s.compareLater(it, a.Sum)
 	case wire.ActionNeed:
 	default:
 		return fmt.Errorf("answer %d: %w", a.Action, ErrProtocol)
@@ -159,8 +166,8 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 	return nil
 }
 
-// need puts a file in line to be sent.
-func (s *sender) need(id uint64) error {
+// need puts a file in line to be sent, but for the ranges that the receiver has.
+func (s *sender) need(id uint64, have []wire.Range) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	it := s.open[id]
@@ -170,9 +177,37 @@ func (s *sender) need(id uint64) error {
 	if it.e.Kind != localfs.KindFile {
 		return fmt.Errorf("bytes of an entry of kind %d are wanted: %w", it.e.Kind, ErrProtocol)
 	}
-	s.plan.Add(planner.File{ID: id, Size: it.e.Size, Sparse: it.e.Sparse})
+	f := planner.File{ID: id, Size: it.e.Size, Sparse: it.e.Sparse}
+	need := it.e.Size
+	if len(have) > 0 {
+		var there ranges
+		for _, r := range have {
+			there.add(r.From, r.To)
+			need -= r.To - r.From
+		}
+		if have[len(have)-1].To > it.e.Size || need == 0 {
+			return fmt.Errorf("the receiver has all of a file of %d bytes, or more: %w", it.e.Size, ErrProtocol)
+		}
+		for _, gap := range there.missing(it.e.Size) {
+			f.Missing = append(f.Missing, planner.Range{Off: gap.from, Len: gap.to - gap.from})
+		}
+		it.putBack(need - it.e.Size)
+		s.count.resumed.Add(uint64(it.e.Size - need))
+		s.count.bytesDone.Add(uint64(it.e.Size - need))
+	}
+	s.expectBytes(uint64(need))
+	s.plan.Add(f)
 	s.wake.Signal()
 	return nil
+}
+
+// expectBytes tells once that the files that are needed have no room. s.mu is held.
+func (s *sender) expectBytes(n uint64) {
+	before := s.needed
+	s.needed += n
+	if s.cfg.Observer != nil && s.free > 0 && before <= s.free && s.needed > s.free {
+		s.cfg.Observer.Scarce(s.needed, s.free)
+	}
 }
 
 func (s *sender) refused(it *item, text string) {
@@ -199,6 +234,7 @@ func (s *sender) countDone(e *localfs.Entry) {
 
 func (s *sender) takeResults(m *wire.Results) error {
 	if len(m.Units) > 0 {
+		s.acked.Store(true)
 		s.routes.progress()
 	}
 	for _, id := range m.Units {
@@ -222,6 +258,9 @@ func (s *sender) takeResults(m *wire.Results) error {
 			s.count.okFiles.Add(1)
 			s.count.okBytes.Add(uint64(it.e.Size))
 		case wire.StatusFailed:
+			s.refused(it, r.Text)
+		case wire.StatusUnverified:
+			s.count.unverified.Add(1)
 			s.refused(it, r.Text)
 		case wire.StatusAborted: // told when it was taken back
 		}

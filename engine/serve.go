@@ -15,7 +15,7 @@ import (
 func Serve(ctx context.Context, cfg ServeConfig) error {
 	actx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{cfg: cfg, stop: stop, quota: newQuota(cfg.Quota.withDefaults())}
+	s := &server{cfg: cfg, stop: stop, quota: newQuota(cfg.Quota.withDefaults()), roster: newRoster()}
 	s.cfg.Limits = cfg.Limits.withDefaults()
 	// Sessions outlive ctx for the grace time.
 	run, cut := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -30,10 +30,11 @@ func Serve(ctx context.Context, cfg ServeConfig) error {
 
 // server holds what the sessions of one Serve share.
 type server struct {
-	cfg   ServeConfig
-	quota *quota
-	wg    sync.WaitGroup
-	stop  context.CancelFunc // ends accept
+	cfg    ServeConfig
+	quota  *quota
+	roster *roster
+	wg     sync.WaitGroup
+	stop   context.CancelFunc // ends accept
 }
 
 // accept starts a session for each client until ctx ends.
@@ -60,7 +61,7 @@ func (s *server) serveOne(ctx context.Context, conn *control.Conn) {
 	}
 	defer free()
 	limits.Memory = memory
-	r := newReceiver(&s.cfg, limits, conn)
+	r := newReceiver(&s.cfg, limits, s.roster, conn)
 	err = r.session(ctx)
 	switch {
 	case r.inspected:

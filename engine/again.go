@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"scp_rdma/control"
+	"scp_rdma/localfs"
+	"scp_rdma/wire"
+)
+
+const (
+	// againPause is the first pause before a server that was lost is looked for again,
+	// each further one is twice as long, up to againPauseMax: a restarted server is
+	// found soon after it listens.
+	againPause    = 100 * time.Millisecond
+	againPauseMax = 2 * time.Second
+)
+
+// Send carries everything of cfg.Source to the server at cfg.Server. It returns
+// when the receiver has confirmed all of it, or with what ended it; the report
+// is never nil. Entries that could not be copied are no error: they are counted
+// in Report.Failed and told to the observer. A server that is lost on the way is
+// looked for again, for cfg.RetryFor, and what it has by then is not sent again.
+func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
+	if cfg.RetryFor == 0 {
+		cfg.RetryFor = DefaultRetryFor
+	}
+	j := &journey{cfg: cfg, addrs: []string{cfg.Server.Addr}, started: time.Now()}
+	for {
+		s := newSender(j.cfg)
+		s.continues = j.continues
+		if cfg.Observer != nil {
+			cfg.Observer.Watch(s.snapshot)
+		}
+		err := s.session(ctx)
+		if n := s.count.duplicate.Load(); n > 0 {
+			s.log.Debug("heard of entries that had ended", "count", n)
+		}
+		rep := j.add(s)
+		switch {
+		case err == nil:
+			return rep, nil
+		case ctx.Err() != nil:
+			return rep, withPeer(j.cfg.Server.Addr, fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx)))
+		case !j.again(ctx, s, err):
+			return rep, j.why(withPeer(j.cfg.Server.Addr, err))
+		}
+	}
+}
+
+// journey is one transfer, over as many sessions as it takes.
+type journey struct {
+	cfg       SendConfig
+	started   time.Time
+	before    *Report  // of the sessions before; nil: there were none
+	continues []byte   // number of the session that was lost
+	addrs     []string // of the server; the first is what the user named
+
+	lost  error     // what the last session that got on was lost with; nil: none was
+	since time.Time // when
+	tries int       // since then
+}
+
+// again waits until the server may be looked for once more; false: not any more.
+func (j *journey) again(ctx context.Context, s *sender, err error) bool {
+	switch {
+	case s.cut(err):
+		if j.lost == nil || s.acked.Load() {
+			j.lost, j.since, j.tries = err, time.Now(), 0
+		}
+		j.continues = slices.Clone(s.id[:])
+		for _, a := range s.addrs {
+			if !slices.Contains(j.addrs, a) {
+				j.addrs = append(j.addrs, a)
+			}
+		}
+	case j.lost == nil || !mayHeal(err):
+		return false
+	}
+	left := j.cfg.RetryFor - time.Since(j.since)
+	if left <= 0 || j.cfg.Source.Rewind() != nil {
+		return false
+	}
+	if j.cfg.Observer != nil {
+		j.cfg.Observer.Lost(withPeer(j.cfg.Server.Addr, err), left)
+	}
+	pause := min(againPause<<min(j.tries, 8), againPauseMax, left)
+	j.tries++
+	j.cfg.EveryRail = false // what had to carry has carried
+	j.cfg.Server.Addr = j.addrs[j.tries%len(j.addrs)]
+	s.log.Info("looking for the server again", "address", j.cfg.Server.Addr, "in", pause, "error", err)
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return true // the next session ends at once, with the reason
+	}
+}
+
+// why is what the transfer ended with: what the server was lost with, and what has
+// kept it from being found again.
+func (j *journey) why(err error) error {
+	if j.lost == nil || j.cfg.RetryFor <= 0 {
+		return err
+	}
+	lost := withPeer(j.addrs[0], j.lost)
+	if errors.Is(err, j.lost) {
+		return fmt.Errorf("%w; it got no further in %v (--retry-for)", lost, j.cfg.RetryFor)
+	}
+	return fmt.Errorf("%w; not there again within %v (--retry-for): %w", lost, j.cfg.RetryFor, err)
+}
+
+// cut says whether an error is that the connection to a server that had a target open
+// is gone, or that the server was stopped.
+func (s *sender) cut(err error) bool {
+	var remote *RemoteError
+	switch {
+	case s.conn == nil || !isClosed(s.opened):
+		return false
+	case errors.As(err, &remote):
+		return remote.Code == wire.ByeCancelled
+	}
+	return s.gone.Load() || s.conn.Broken()
+}
+
+// mayHeal says whether a server that can't be had now may be had in a moment.
+func mayHeal(err error) bool {
+	var remote *RemoteError
+	if errors.As(err, &remote) {
+		return remote.Code == wire.ByeCancelled || remote.Code == wire.ByeError
+	}
+	for _, no := range []error{control.ErrAuth, control.ErrVersion, localfs.ErrUsage, ErrProtocol, wire.ErrMalformed} {
+		if errors.Is(err, no) {
+			return false
+		}
+	}
+	return true
+}
+
+// add counts a session in, and gives the report of all so far.
+func (j *journey) add(s *sender) *Report {
+	r := s.report()
+	if b := j.before; b != nil {
+		// What an earlier session has put is skipped by this one.
+		r.Skipped -= min(r.Skipped, b.Files)
+		r.SkippedBytes -= min(r.SkippedBytes, b.Bytes)
+		r.Files += b.Files
+		r.Bytes += b.Bytes
+		r.Resent += b.Resent
+		r.Damaged += b.Damaged
+		r.CarriedAgain += b.CarriedAgain
+		r.Reconnected = b.Reconnected
+		if r.Transport == "" {
+			r.Transport = b.Transport
+		}
+		r.Rails = addRails(b.Rails, r.Rails)
+		if isClosed(s.opened) {
+			r.Reconnected++
+		}
+	}
+	r.Elapsed = time.Since(j.started)
+	j.before = r
+	return r
+}
+
+// addRails counts what rails carried before to what they carry now.
+func addRails(before, now []RailReport) []RailReport {
+	all := slices.Clone(before)
+	for _, r := range now {
+		i := slices.IndexFunc(all, func(o RailReport) bool { return o.Name == r.Name })
+		if i < 0 {
+			all = append(all, r)
+			continue
+		}
+		all[i].Bytes += r.Bytes
+		all[i].Streams = max(all[i].Streams, r.Streams)
+		if r.Peer != "" {
+			all[i].Peer = r.Peer
+		}
+	}
+	return all
+}

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"scp_rdma/wire"
+)
+
+// readBack compares a file that has arrived whole with what its disk gives back, and
+// gives it its name if it is that.
+func (r *receiver) readBack(ctx context.Context, f *inFile) {
+	err := f.compareBack(ctx)
+	f.mu.Lock()
+	f.checking = false
+	if ctx.Err() != nil {
+		f.kept = true
+		f.cleanUp()
+		f.mu.Unlock()
+		return
+	}
+	if err == nil {
+		err = f.pending.Commit()
+	}
+	f.cleanUp()
+	f.mu.Unlock()
+	r.out.result(nil, nil, []wire.Result{r.end(f, err)})
+}
+
+// compareBack reads every range from the disk.
+func (f *inFile) compareBack(ctx context.Context) error {
+	if err := f.pending.Reload(); err != nil {
+		return err
+	}
+	var buf []byte
+	for i := range f.sums {
+		rec := &f.sums[i]
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if rec.Hole {
+			continue // a hole is nothing that a disk could damage
+		}
+		n := int(rec.To - rec.From)
+		if cap(buf) < n {
+			buf = make([]byte, n)
+		}
+		if err := f.pending.ReadAt(buf[:n], rec.From); err != nil {
+			return err
+		}
+		if wire.Sum(buf[:n]) != rec.Sum {
+			return fmt.Errorf("put %s, offset %d: the disk gives back other bytes than were written: %w", f.put.Name, rec.From, ErrVerify)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"scp_rdma/localfs"
+	"scp_rdma/wire"
+)
+
+// compareLater has a file's contents compared with those that the receiver has under
+// its name, beside everything else.
+func (s *sender) compareLater(it *item, sum []byte) error {
+	if it.e.Kind != localfs.KindFile {
+		return errNotCompared
+	}
+	s.crew.run(func(ctx context.Context) error {
+		if s.comparing.Acquire(ctx, 1) != nil {
+			return nil // the session has ended
+		}
+		defer s.comparing.Release(1)
+		return s.compareContents(ctx, it, sum)
+	})
+	return nil
+}
+
+func (s *sender) compareContents(ctx context.Context, it *item, sum []byte) error {
+	mine, err := s.sumOf(ctx, it)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, errEnded):
+		return nil //nolint:nilerr // nobody waits for it any more
+	case err != nil:
+		return s.trouble(it, err)
+	case bytes.Equal(mine, sum):
+		return s.conn.Send(&wire.Same{IDs: []uint64{it.e.ID}})
+	}
+	return s.need(it.e.ID, nil)
+}
+
+func (s *sender) sumOf(ctx context.Context, it *item) ([]byte, error) {
+	file, err := it.hold(s.cfg.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer it.drop()
+	sum, err := digestOf(ctx, file, it.e.Size)
+	if err == nil {
+		err = file.Verify()
+	}
+	return sum, err
+}
