@@ -213,6 +213,7 @@ func TestHalfAFileThatWasTamperedWithIsNotGoneOnFrom(t *testing.T) {
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m := newStateful()
 			k := start(t, remembering(m), func(k *kit) { k.left = true })
 			dir := t.TempDir()

@@ -10,17 +10,17 @@ import (
 //
 // Layout, little endian, JournalHeadSize bytes:
 //
-//	  0 u32 magic "SRJ2"
-//	  4 u8  1 if the records have sums, else 0
-//	  5 3 bytes, zero
-//	  8 u64 size of the file
-//	 16 i64 mtime of its source, seconds
-//	 24 u32 nanoseconds
-//	 28 u32 zero
-//	 32 u64 device of the half file
-//	 40 u64 inode
-//	 48 16 bytes, the boot
-//	 64 32 bytes, a MAC over what is before and over what the server knows besides
+//	 0 u32 magic "SRJ2"
+//	 4 u8  1 if the records have sums, else 0
+//	 5 3 bytes, zero
+//	 8 u64 size of the file
+//	16 i64 mtime of its source, seconds
+//	24 u32 nanoseconds
+//	28 u32 zero
+//	32 u64 device of the half file
+//	40 u64 inode
+//	48 16 bytes, the boot
+//	64 32 bytes, a MAC over what is before and over what the server knows besides
 type JournalHead struct {
 	Sums      bool
 	Size      int64

@@ -48,3 +48,66 @@ func empty(t Type) Message {
 	}
 	return nil
 }
+
+// Type implements Message.
+func (*Hello) Type() Type { return TypeHello }
+
+// Type implements Message.
+func (*Bye) Type() Type { return TypeBye }
+
+// Type implements Message.
+func (*Ping) Type() Type { return TypePing }
+
+// Type implements Message.
+func (*Pong) Type() Type { return TypePong }
+
+// Type implements Message.
+func (*Open) Type() Type { return TypeOpen }
+
+// Type implements Message.
+func (*Opened) Type() Type { return TypeOpened }
+
+// Type implements Message.
+func (*StreamOpen) Type() Type { return TypeStreamOpen }
+
+// Type implements Message.
+func (*StreamReady) Type() Type { return TypeStreamReady }
+
+// Type implements Message.
+func (*Entries) Type() Type { return TypeEntries }
+
+// Type implements Message.
+func (*Answers) Type() Type { return TypeAnswers }
+
+// Type implements Message.
+func (*Results) Type() Type { return TypeResults }
+
+// Type implements Message.
+func (*Abort) Type() Type { return TypeAbort }
+
+// Type implements Message.
+func (*Done) Type() Type { return TypeDone }
+
+// Type implements Message.
+func (*Summary) Type() Type { return TypeSummary }
+
+// Type implements Message.
+func (*Auth) Type() Type { return TypeAuth }
+
+// Type implements Message.
+func (*Authed) Type() Type { return TypeAuthed }
+
+// Type implements Message.
+func (*Inspect) Type() Type { return TypeInspect }
+
+// Type implements Message.
+func (*Inspected) Type() Type { return TypeInspected }
+
+// Type implements Message.
+func (*Fence) Type() Type { return TypeFence }
+
+// Type implements Message.
+func (*Fenced) Type() Type { return TypeFenced }
+
+// Type implements Message.
+func (*Same) Type() Type { return TypeSame }

@@ -31,7 +31,7 @@ const (
 	sizeKeyID   = 8        // bytes of keys.ID
 	sizeSession = 16
 	sizeSource  = 32 // bytes of a SHA-256
-	sizeProof   = 32       // bytes of an HMAC-SHA256
+	sizeProof   = 32 // bytes of an HMAC-SHA256
 )
 
 // check is one rule of a message: what is wrong if bad.
