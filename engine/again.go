@@ -147,9 +147,11 @@ func mayHeal(err error) bool {
 func (j *journey) add(s *sender) *Report {
 	r := s.report()
 	if b := j.before; b != nil {
-		// What an earlier session has put is skipped by this one.
+		// What an earlier session has put is skipped by this one. Of some of it the word
+		// may have been lost: that counts as skipped.
 		r.Skipped -= min(r.Skipped, b.Files)
 		r.SkippedBytes -= min(r.SkippedBytes, b.Bytes)
+		r.Resumed = b.Resumed // the rest was carried by this command
 		r.Files += b.Files
 		r.Bytes += b.Bytes
 		r.Resent += b.Resent

@@ -49,6 +49,7 @@ type kit struct {
 	once     bool
 	describe func(context.Context) []byte
 	state    engine.State
+	addrs    func() []string
 	left     bool   // temporaries may be left in the end
 	breaks   uint64 // each stream breaks at the server after so many frames
 }
@@ -128,7 +129,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 				}
 				return s, nil
 			},
-			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state,
+			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs,
 		})
 	}()
 	t.Cleanup(func() {

@@ -106,8 +106,13 @@ func (h *breakingHalf) WriteAt(p []byte, off int64) error {
 	return h.HalfFile.WriteAt(p, off)
 }
 
-// broken sends dir and interrupts that after so many pieces.
+// broken sends the contents of dir and interrupts that after so many pieces.
 func (k *kit) broken(m *stateful, dir string, after int64) {
+	k.t.Helper()
+	k.brokenAt(m, contents(k.t, dir), after)
+}
+
+func (k *kit) brokenAt(m *stateful, src engine.Source, after int64, options ...func(*engine.SendConfig)) {
 	k.t.Helper()
 	ctx, cancel := context.WithCancel(k.t.Context())
 	defer cancel()
@@ -115,14 +120,27 @@ func (k *kit) broken(m *stateful, dir string, after int64) {
 	cut := start(k.t, remembering(m), into(k.dst), func(c *kit) {
 		c.key, c.ring = k.key, k.ring
 		c.left = true
-		c.sink = func(s engine.Sink) engine.Sink { return &breaking{Sink: s, after: after, stop: cancel, over: over} }
+		c.sink = func(s engine.Sink) engine.Sink {
+			return &breaking{Sink: s, after: after, stop: cancel, over: over}
+		}
 	})
-	if _, _, err := cut.pushCtx(ctx, contents(k.t, dir)); err == nil {
+	if _, _, err := cut.pushCtx(ctx, src, options...); err == nil {
 		k.t.Error("the transfer was not interrupted")
 	}
 	close(over)
 	waitOn(k.t, cut.sessions)
 }
+
+// top opens dir as a source of itself.
+func top(t *testing.T, dir string) *localfs.Source {
+	t.Helper()
+	src, err := localfs.OpenSource([]string{dir}, localfs.SourceOptions{})
+	must(t, err)
+	t.Cleanup(func() { _ = src.Close() })
+	return src
+}
+
+func base(dir string) string { return filepath.Base(dir) }
 
 // into has a kit put things into a directory that is there.
 func into(dir string) func(*kit) { return func(k *kit) { k.dst = dir } }
