@@ -9,18 +9,18 @@ import (
 
 // Config is what a control connection can be told. Zero fields take the default.
 type Config struct {
-	Keepalive time.Duration // ping after so long without sending; 0: 5 s
+	Keepalive time.Duration // ping after so long without sending; 0: 1 s, a third of Timeout if that is less
 	Timeout   time.Duration // give the peer up after so long without a byte from it; 0: 30 s
 	Handshake time.Duration // for the whole of connecting, preambles, TLS and proofs; 0: 10 s
 	Logger    hclog.Logger  // nil: silent
 }
 
 func (c Config) withDefaults() Config {
-	if c.Keepalive == 0 {
-		c.Keepalive = 5 * time.Second
-	}
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
+	}
+	if c.Keepalive == 0 {
+		c.Keepalive = min(time.Second, c.Timeout/3)
 	}
 	if c.Handshake == 0 {
 		c.Handshake = 10 * time.Second
@@ -51,6 +51,10 @@ const (
 	DefaultPending = 512
 	// maxRefusals bounds those that are just being told that there is no room.
 	maxRefusals = 32
+	// wayDead: a peer whose kernel acknowledges nothing for so long can't be reached this
+	// way. One that is frozen or slow still acknowledges, and has Timeout. It is what
+	// data over TCP waits for too, so that both give a cut cable up at the same time.
+	wayDead = 4 * time.Second
 	// readBuffer is what one read takes, and the step in which a message grows.
 	readBuffer = 64 << 10
 	// writePiece is what must be taken within Timeout: at 30 s, 9 KB/s.

@@ -125,7 +125,9 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 		return frozen
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return fmt.Errorf("recv: %w: nothing is acknowledged any more (%w)", ErrSilent, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("recv: %w: not a byte for %v", ErrSilent, c.cfg.Timeout)
 	}
 	return fmt.Errorf("recv: %w", err)

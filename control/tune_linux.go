@@ -22,6 +22,6 @@ func tune(nc net.Conn, timeout time.Duration) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		// tcp(7): unacknowledged data for so long closes the connection.
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(min(timeout, wayDead).Milliseconds()))
 	})
 }

@@ -51,7 +51,9 @@ func (c *Conn) flush(b []byte) error {
 		b = b[n:]
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		case errors.Is(err, syscall.ETIMEDOUT):
+			return fmt.Errorf("send: %w: nothing is acknowledged any more (%w)", ErrSilent, err)
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("send: %w: %d bytes are not taken", ErrSilent, len(b))
 		default:
 			return fmt.Errorf("send: %w", err)

@@ -32,8 +32,8 @@ func (ro *roster) enter(r *receiver) (leave func()) {
 }
 
 // silentAfter: a session from which nothing came for so long may be one whose client
-// is gone without a word. It is more than a keepalive.
-const silentAfter = 7 * time.Second
+// is gone without a word: clients say something each second.
+const silentAfter = 3 * time.Second
 
 // silent says whether another session of the same key is silent.
 func (ro *roster) silent(r *receiver) bool {
