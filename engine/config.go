@@ -178,6 +178,9 @@ type Observer interface {
 	// with the time left for that. All begins anew then: problems of the source come
 	// again, and what the server has is skipped.
 	Lost(why error, left time.Duration)
+	// Stalled is called when the server answers but has confirmed nothing for so long of
+	// what is under way to it: a slow disk is waited for.
+	Stalled(d time.Duration)
 	// Scarce is called once it is known that the files to be sent need more bytes than
 	// the server has free.
 	Scarce(need, free uint64)

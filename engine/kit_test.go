@@ -180,6 +180,7 @@ type watch struct {
 	busy     atomic.Int64
 	lost     atomic.Int64
 	scarce   atomic.Int64
+	stalled  atomic.Int64
 	chosen   []choice
 }
 
@@ -190,6 +191,8 @@ type choice struct {
 }
 
 func (w *watch) Lost(error, time.Duration) { w.lost.Add(1) }
+
+func (w *watch) Stalled(time.Duration) { w.stalled.Add(1) }
 
 func (w *watch) Scarce(need, free uint64) { w.scarce.Add(1) }
 

@@ -209,6 +209,9 @@ func (s *sender) transfer(ctx context.Context) error {
 	stopWake := context.AfterFunc(c.ctx, s.wakeWorkers)
 	defer stopWake()
 	c.run(s.readControl)
+	if s.cfg.Observer != nil {
+		c.run(s.watchStall)
+	}
 	err := s.runStreams(c)
 	if err == nil {
 		s.log.Debug("everything has its result", "since start", time.Since(s.started))

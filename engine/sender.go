@@ -54,10 +54,11 @@ type sender struct {
 	needed   uint64 // bytes that the receiver wants
 	free     uint64 // that it has room for; 0: not known
 
-	gone      atomic.Bool // nothing more can be heard on control
-	acked     atomic.Bool // the receiver has applied something
-	continues []byte      // the session that this one goes on from
-	addrs     []string    // where the server can be reached too
+	lastDone  atomic.Int64 // when the receiver got on with something last, ns since 1970
+	gone      atomic.Bool  // nothing more can be heard on control
+	acked     atomic.Bool  // the receiver has applied something
+	continues []byte       // the session that this one goes on from
+	addrs     []string     // where the server can be reached too
 	comparing *semaphore.Weighted
 
 	started time.Time
@@ -197,6 +198,9 @@ func (s *sender) items(u planner.Unit, into []*item) []*item {
 func (s *sender) record(key streamKey, chunks []wire.Chunk, bytes uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.units) == 0 {
+		s.heardOf() // what comes now is waited for from now on
+	}
 	s.lastUnit++
 	s.units[s.lastUnit] = sent{key: key, chunks: chunks, bytes: bytes}
 	return s.lastUnit

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"scp_rdma/localfs"
 	"scp_rdma/planner"
@@ -37,5 +38,48 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 		}
 		s.walked, s.open = true, nil
 		s.wakeWorkers()
+	})
+}
+
+// told counts what a sender tells.
+type told struct {
+	Observer
+	stalled int
+}
+
+func (o *told) Stalled(time.Duration) { o.stalled++ }
+
+// A disk that takes nothing for a while is told of, once each time.
+func TestASlowDiskIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &told{}
+		s := newSender(SendConfig{Observer: o})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.watchStall(ctx) }()
+		for _, step := range []struct {
+			units int // sent, or with a result
+			wait  time.Duration
+			want  int
+		}{{0, time.Minute, 0}, {2, 9 * time.Second, 0}, {0, time.Minute, 1}, {-1, 8 * time.Second, 1}, {0, time.Minute, 2}, {-1, time.Minute, 2}} {
+			if step.units > 0 {
+				for range step.units {
+					s.record(streamKey{}, nil, 1)
+				}
+			} else if step.units < 0 {
+				s.unit(s.lastUnit)
+				s.lastUnit--
+				s.heardOf()
+			}
+			<-time.After(step.wait)
+			synctest.Wait()
+			if o.stalled != step.want {
+				t.Errorf("after %+v: told %d times", step, o.stalled)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -235,6 +235,7 @@ func (s *sender) countDone(e *localfs.Entry) {
 func (s *sender) takeResults(m *wire.Results) error {
 	if len(m.Units) > 0 {
 		s.acked.Store(true)
+		s.heardOf()
 		s.routes.progress()
 	}
 	for _, id := range m.Units {
