@@ -5,93 +5,239 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Clean removes what sessions that broke off have left below the root and nobody has
-// touched since before. What a transfer is writing stays, and so does the journal of
-// half a file that stays. It is no error if nothing is there.
+// Clean removes what sessions of this user that broke off have left below the root and
+// nobody has touched since before: half files with their journals, marks, temporaries
+// and hidden directories of hard links. What a transfer has locked stays. No symbolic
+// link is followed. It is no error if nothing is there; what can't be looked at or
+// removed goes to problem.
 func (r *Root) Clean(before time.Time, removed func(path string), problem func(path string, err error)) error {
-	root, err := os.OpenRoot(procFD(r.fd))
-	if err != nil {
+	h := newHandles(maxHandles)
+	defer h.closeAll()
+	c := cleaner{h: h, before: before, removed: removed, problem: problem, buf: make([]byte, direntBuf)}
+	root := newRootNode(procFD(r.fd), "", unix.O_RDONLY)
+	if _, err := h.acquire(root); err != nil {
 		return fmt.Errorf("clean: %w", err)
 	}
-	defer func() { _ = root.Close() }() // a directory handle: nothing is lost with it
-	c := cleaner{root: root, before: before, removed: removed, problem: problem}
-	return fs.WalkDir(root.FS(), ".", c.visit)
-}
-
-// cleaner is one run of Clean. The root of package os keeps it below: a name that
-// becomes a symbolic link meanwhile leads nowhere else.
-type cleaner struct {
-	root    *os.Root
-	before  time.Time
-	removed func(path string)
-	problem func(path string, err error)
-}
-
-func (c *cleaner) visit(name string, d fs.DirEntry, err error) error {
-	if err != nil {
-		c.problem(name, err)
-		return nil
-	}
-	if !temporary(path.Base(name)) {
-		return nil
-	}
-	old, err := c.old(name)
-	if err == nil && old {
-		if err = c.root.RemoveAll(name); err == nil {
-			c.removed(name)
-		}
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.problem(name, err)
-	}
-	if d.IsDir() {
-		return fs.SkipDir
-	}
+	h.release(root)
+	c.walk(root)
 	return nil
 }
 
-// old says whether a temporary is ours and nobody's work any more.
-func (c *cleaner) old(name string) (bool, error) {
-	st, err := c.root.Lstat(name)
-	if err != nil {
-		return false, err
-	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if !ok || int(sys.Uid) != os.Geteuid() || !st.ModTime().Before(c.before) {
-		return false, nil
-	}
-	if part, is := strings.CutSuffix(name, journalSuffix); is {
-		_, err := c.root.Lstat(part + partSuffix)
-		return errors.Is(err, fs.ErrNotExist), nil
-	}
-	if !strings.HasSuffix(name, partSuffix) || !st.Mode().IsRegular() {
-		return true, nil
-	}
-	return c.idle(name)
+// cleaner is one run of Clean.
+type cleaner struct {
+	h       *handles
+	before  time.Time
+	removed func(path string)
+	problem func(path string, err error)
+	buf     []byte // getdents(2)
 }
 
-// idle says whether nobody has locked half a file. Its journal goes with it.
-func (c *cleaner) idle(name string) (bool, error) {
-	f, err := c.root.OpenFile(name, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = f.Close() }() // only locked
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		return false, nil
-	}
-	journal := strings.TrimSuffix(name, partSuffix) + journalSuffix
-	if st, err := c.root.Lstat(journal); err == nil {
-		if !st.ModTime().Before(c.before) {
-			return false, nil
+// walk cleans a directory and what is below it.
+func (c *cleaner) walk(n *dirNode) {
+	c.h.startReading(n)
+	defer c.h.forget(n)
+	for {
+		names, err := c.block(n)
+		if err != nil {
+			c.tell(n, "", fmt.Errorf("read directory: %w", err))
 		}
-		return true, c.root.Remove(journal)
+		if len(names) == 0 {
+			return
+		}
+		for _, name := range names {
+			if name != "." && name != ".." {
+				c.visit(n, name)
+			}
+		}
 	}
-	return true, nil
+}
+
+// block reads some names of a directory; none: that was all.
+func (c *cleaner) block(n *dirNode) ([]string, error) {
+	dir, err := c.h.acquire(n)
+	if err != nil {
+		return nil, err
+	}
+	defer c.h.release(n)
+	size, err := eintrInt(func() (int, error) { return unix.ReadDirent(dir, c.buf) })
+	if err != nil || size == 0 {
+		return nil, err
+	}
+	// With the names that every directory has, or a block could be an empty one.
+	_, _, names := unix.ParseDirent(c.buf[:size], -1, []string{"."})
+	return names, nil
+}
+
+// tell tells of trouble. What is gone meanwhile is none.
+func (c *cleaner) tell(n *dirNode, name string, err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.problem(joinPath(n.Path(), name), err)
+	}
+}
+
+// visit looks at one name. The directory is not held open while those below are walked:
+// there may be many on the way down.
+func (c *cleaner) visit(n *dirNode, name string) {
+	dir, err := c.h.acquire(n)
+	if err != nil {
+		c.tell(n, name, err)
+		return
+	}
+	var st unix.Stat_t
+	err = fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil && temporary(name) {
+		err = c.clean(n, dir, name, &st)
+	}
+	c.h.release(n)
+	c.tell(n, name, err)
+	if err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && !isStash(name) {
+		c.walk(newNode(n, name, unix.O_RDONLY|unix.O_NOFOLLOW))
+	}
+}
+
+// clean removes one temporary, if it is a leftover.
+func (c *cleaner) clean(n *dirNode, dir int, name string, st *unix.Stat_t) error {
+	if int(st.Uid) != os.Geteuid() {
+		return nil
+	}
+	kind := st.Mode & unix.S_IFMT
+	base, isPart := strings.CutSuffix(name, partSuffix)
+	switch {
+	case isStash(name):
+		if kind == unix.S_IFDIR && st.Mode&0o777 == 0o700 && c.old(st.Mtim) {
+			return c.cleanStash(n, dir, name)
+		}
+		return nil
+	case !Reserved(name):
+		if kind == unix.S_IFREG || kind == unix.S_IFLNK {
+			// It may have its metadata already, and so an mtime of the source.
+			return c.remove(n, dir, name, st, st.Ctim)
+		}
+		return nil
+	case kind != unix.S_IFREG, strings.HasSuffix(name, journalSuffix) && hasPart(dir, name):
+		return nil // a journal goes with its file
+	case isPart:
+		return c.cleanPart(n, dir, base, st)
+	}
+	return c.remove(n, dir, name, st, st.Mtim)
+}
+
+// hasPart says whether a journal's half file is there and is looked after by cleanPart.
+func hasPart(dir int, journal string) bool {
+	var st unix.Stat_t
+	part := strings.TrimSuffix(journal, journalSuffix) + partSuffix
+	return fstatat(dir, part, &st, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		st.Mode&unix.S_IFMT == unix.S_IFREG && int(st.Uid) == os.Geteuid()
+}
+
+// cleanPart removes half a file and its journal, if both are old.
+func (c *cleaner) cleanPart(n *dirNode, dir int, base string, part *unix.Stat_t) error {
+	fd, err := c.claim(dir, base+partSuffix, part, part.Mtim)
+	if fd >= 0 {
+		defer closeQuietly(fd)
+	}
+	if err != nil {
+		return unlessKept(err)
+	}
+	var journal unix.Stat_t
+	err = fstatat(dir, base+journalSuffix, &journal, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil && int(journal.Uid) == os.Geteuid() {
+		if !c.old(journal.Mtim) {
+			return nil
+		}
+		// Before the file: without one nobody would ever look at it again.
+		if err := c.unlink(n, dir, base+journalSuffix); err != nil {
+			return err
+		}
+	}
+	return c.unlink(n, dir, base+partSuffix)
+}
+
+// remove removes a file or symbolic link, if it is a leftover.
+func (c *cleaner) remove(n *dirNode, dir int, name string, st *unix.Stat_t, since unix.Timespec) error {
+	fd, err := c.claim(dir, name, st, since)
+	if fd >= 0 {
+		defer closeQuietly(fd)
+	}
+	if err != nil {
+		return unlessKept(err)
+	}
+	return c.unlink(n, dir, name)
+}
+
+// errKept: a temporary that is no leftover.
+var errKept = errors.New("in use, or too young")
+
+func unlessKept(err error) error {
+	if err == errKept {
+		return nil
+	}
+	return err
+}
+
+// claim sees that nobody has touched what was seen under a name since before, and locks
+// it: until fd is closed nobody begins to use it. fd is -1 for what can't be opened.
+func (c *cleaner) claim(dir int, name string, st *unix.Stat_t, since unix.Timespec) (int, error) {
+	if !c.old(since) {
+		return -1, errKept
+	}
+	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	switch {
+	case err == unix.EACCES || err == unix.ELOOP:
+		// No lock tells whether somebody is about to give it another name: whoever is
+		// has given it its mode and mtime just now.
+		if !c.old(st.Ctim) {
+			return -1, errKept
+		}
+		fd = -1
+	case err != nil:
+		return -1, err
+	case tryLock(fd) != nil:
+		return fd, errKept
+	}
+	var now unix.Stat_t
+	if err := fstatat(dir, name, &now, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fd, err
+	}
+	if fileID(&now) != fileID(st) || fd >= 0 && !isNamed(fd, dir, name) {
+		return fd, errKept // another's by now
+	}
+	return fd, nil
+}
+
+func (c *cleaner) unlink(n *dirNode, dir int, name string) error {
+	err := unlinkat(dir, name, 0)
+	if err == nil {
+		c.removed(joinPath(n.Path(), name))
+	}
+	return err
+}
+
+func (c *cleaner) old(t unix.Timespec) bool { return time.Unix(t.Unix()).Before(c.before) }
+
+// isStash says whether a temporary's name is that of a hidden directory of hard links.
+func isStash(name string) bool { return temporary(name) && strings.HasSuffix(name, "."+stashName) }
+
+// cleanStash removes such a directory, unless a session holds it.
+func (c *cleaner) cleanStash(n *dirNode, dir int, name string) error {
+	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	if tryLock(fd) != nil {
+		closeQuietly(fd)
+		return nil //nolint:nilerr // a session's, or there is no way to know
+	}
+	st := stash{base: dir, fd: fd, name: name}
+	if err := st.remove(); err != nil {
+		return err
+	}
+	c.removed(joinPath(n.Path(), name))
+	return nil
 }

@@ -22,7 +22,7 @@ var (
 	// ErrInUse: another transfer is writing the same file now.
 	ErrInUse = errors.New("another transfer is writing it")
 	// ErrUnsafe: what an earlier session should have left is not as it left it.
-	ErrUnsafe = errors.New("not as we left it")
+	ErrUnsafe = errors.New("not ours, or changed by others")
 	// ErrName: not one component of a path, 1 to 255 bytes.
 	ErrName = errors.New("not a file name")
 )

@@ -17,7 +17,10 @@ func foundOf(st *unix.Stat_t) Found {
 // Look says what regular file is there under the name; false: none is. Where this
 // session made the directory nothing can be that it did not put there, and nobody looks.
 func (s *Sink) Look(p Put) (Found, bool, error) {
-	if p.Dir != nil && p.Dir.made {
+	if err := checkEntry(p.Dir, p.Name); err != nil {
+		return Found{}, false, s.failed("look", p.Dir, p.Name, err)
+	}
+	if p.Dir.made {
 		return Found{}, false, nil
 	}
 	var st unix.Stat_t
@@ -46,10 +49,10 @@ func (s *Sink) Settle(p Put, f Found) error {
 func (s *Sink) settle(dir int, p *Put, f Found) error {
 	var st unix.Stat_t
 	if err := fstatat(dir, p.Name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || foundOf(&st) != f {
-		return fmt.Errorf("what was there: %w", ErrChanged)
+		return errOther
 	}
 	if !s.asIs(&st, &p.Meta) {
-		if err := s.remeta(dir, p, f.ID); err != nil {
+		if err := s.remeta(dir, p, f); err != nil {
 			return err
 		}
 	}
@@ -72,27 +75,48 @@ func (s *Sink) asIs(st *unix.Stat_t, m *Meta) bool {
 }
 
 // remeta gives a file that is there metadata.
-func (s *Sink) remeta(dir int, p *Put, id FileID) error {
+func (s *Sink) remeta(dir int, p *Put, f Found) error {
 	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	open := func() (int, error) { return openat(dir, p.Name, flags, 0) }
 	fd, err := s.h.room(open)
 	if err == unix.EACCES {
-		if err = makeReadable(dir, p.Name, id); err == nil {
-			fd, err = open()
+		if err = makeReadable(dir, p.Name, f.ID); err == nil {
+			fd, err = s.h.room(open)
 		}
 	}
 	if err != nil {
-		return err
+		return openError(err)
 	}
 	defer closeQuietly(fd)
 	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil || fileID(&st) != id {
-		return fmt.Errorf("what was there: %w", ErrChanged)
+	if err := fstat(fd, &st); err != nil {
+		return err
+	}
+	now := foundOf(&st)
+	now.CtimeSec, now.CtimeNsec = f.CtimeSec, f.CtimeNsec // makeReadable has moved it
+	if now != f {
+		return errOther
+	}
+	if s.o.Xattr && len(p.Meta.Xattrs) > 0 && st.Mode&0o200 == 0 {
+		// Attributes need the write bit. Without it they count as dropped.
+		_ = eintr(func() error { return unix.Fchmod(fd, st.Mode&0o777|0o600) })
 	}
 	return s.applyMeta(fd, &p.Meta, 0)
 }
 
-// makeReadable lets the owner of a file read it; it gets its mode after that.
+// errOther: the name is another file's by now, or the file was written to.
+var errOther = fmt.Errorf("what was there: %w", ErrChanged)
+
+// openError names a failed open of what was a regular file a moment ago.
+func openError(err error) error {
+	switch err {
+	case unix.ENOENT, unix.ELOOP, unix.ENXIO, unix.EISDIR, unix.ENODEV:
+		return fmt.Errorf("%w: %w", errOther, err)
+	}
+	return err
+}
+
+// makeReadable lets the owner of a file open it; it gets its mode after that.
 func makeReadable(dir int, name string, id FileID) error {
 	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -106,7 +130,7 @@ func makeReadable(dir int, name string, id FileID) error {
 	if fileID(&st) != id || int(st.Uid) != os.Geteuid() {
 		return unix.EACCES
 	}
-	return chmodPath(fd, 0o600)
+	return chmodPath(fd, st.Mode&0o777|0o600)
 }
 
 // OpenFound opens for reading what Look found. What has changed meanwhile Is ErrChanged.
@@ -116,7 +140,7 @@ func (s *Sink) OpenFound(p Put, f Found) (SourceFile, error) {
 		file.fd, err = s.h.room(func() (int, error) {
 			return openat(dir, p.Name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		})
-		return err
+		return openError(err)
 	})
 	if err == nil {
 		if err = file.Verify(); err != nil {

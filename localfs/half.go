@@ -1,13 +1,10 @@
 package localfs
 
 import (
-	"os"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
-
-// maxJournal is the longest journal that is believed, bytes: 8 TiB in pieces of 1 MiB.
-const maxJournal = 256 << 20
 
 // half is a HalfFile.
 type half struct {
@@ -21,7 +18,7 @@ type half struct {
 func (h *half) ID() FileID { return h.id }
 
 func (h *half) Hole(off, n int64) error {
-	if err := h.pending.Hole(off, n); err != nil || !h.used {
+	if err := h.pending.Hole(off, n); err != nil || !h.used || n == 0 {
 		return err
 	}
 	err := eintr(func() error {
@@ -33,76 +30,26 @@ func (h *half) Hole(off, n int64) error {
 	return h.s.failed("put", h.put.Dir, h.put.Name, err)
 }
 
-// writeZeros is for file systems that can't punch holes.
+// writeZeros is for file systems that can't punch holes. Those that are there stay.
 func writeZeros(fd int, off, n int64) error {
 	zeros := make([]byte, min(n, 1<<20))
-	for n > 0 {
-		p := zeros[:min(n, int64(len(zeros)))]
-		if err := pwriteFull(fd, p, off); err != nil {
+	for end := off + n; off < end; {
+		from, to, err := nextData(fd, off, end)
+		if err != nil {
 			return err
 		}
-		off, n = off+int64(len(p)), n-int64(len(p))
+		for ; from < to; from += int64(len(zeros)) {
+			if err := pwriteFull(fd, zeros[:min(to-from, int64(len(zeros)))], from); err != nil {
+				return err
+			}
+		}
+		off = to
 	}
 	return nil
 }
 
 func (h *half) NextData(off int64) (start, end int64, err error) {
 	return nextData(h.fd, off, h.put.Size)
-}
-
-func (h *half) Note(b []byte) error {
-	return h.s.failed("note", h.put.Dir, h.put.Name, h.note(b))
-}
-
-func (h *half) note(b []byte) error {
-	if h.fd < 0 {
-		return os.ErrClosed
-	}
-	if h.s.o.Fsync {
-		if err := eintr(func() error { return unix.Fdatasync(h.fd) }); err != nil {
-			return err
-		}
-	}
-	if h.journal < 0 {
-		err := h.s.within(h.put.Dir, h.put.Name, h.makeJournal)
-		if err != nil {
-			return err
-		}
-	}
-	h.noted = true
-	if err := writeFull(h.journal, b); err != nil {
-		return err
-	}
-	if h.s.o.Fsync {
-		return fsync(h.journal)
-	}
-	return nil
-}
-
-// makeJournal makes the journal. One that is there belongs to no file any more: who
-// has locked the file owns both names.
-func (h *half) makeJournal(dir int) (err error) {
-	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_RDWR | unix.O_APPEND
-	name := hiddenOf(h.put.Name, journalSuffix)
-	make := func() (int, error) { return openat(dir, name, flags, 0o600) }
-	h.journal, err = h.s.h.room(make)
-	if err == unix.EEXIST {
-		if err = unlinkat(dir, name, 0); err == nil {
-			h.journal, err = make()
-		}
-	}
-	if err != nil {
-		h.journal = -1
-	}
-	return err
-}
-
-func (h *half) Truncate(n int64) error {
-	err := os.ErrClosed
-	if h.journal >= 0 {
-		err = eintr(func() error { return unix.Ftruncate(h.journal, n) })
-	}
-	return h.s.failed("note", h.put.Dir, h.put.Name, err)
 }
 
 func (h *half) Commit() error {
@@ -114,12 +61,15 @@ func (h *half) Commit() error {
 // another transfer could take it for half a file that was left. A network file system
 // tells of failed writes at any close(2) of the file, so one is done before.
 func (h *half) nameIt(dir int) error {
-	again, err := unix.Dup(h.fd)
+	again, err := unix.FcntlInt(uintptr(h.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	if err := closeFD(again); err != nil {
 		return err
+	}
+	if !isNamed(h.fd, dir, h.hidden) {
+		return errTaken
 	}
 	h.s.keep(&h.put, func(stash int, name string) error { return linkat(dir, h.hidden, stash, name, 0) })
 	if err := h.s.renameHidden(dir, h.hidden, h.put.Name); err != nil {
@@ -127,9 +77,13 @@ func (h *half) nameIt(dir int) error {
 		return err
 	}
 	h.hidden = ""
-	h.forgetJournal(dir)
+	// One that stays belongs to no file: the next to be made finds that out.
+	_ = h.forgetJournal(dir)
 	return nil
 }
+
+// errTaken: somebody who keeps to no locks.
+var errTaken = errors.New("its temporary was removed or replaced meanwhile")
 
 func (h *half) Keep() {
 	if h.fd >= 0 && h.noted {
@@ -143,27 +97,22 @@ func (h *half) Discard() {
 	if h.fd < 0 {
 		return
 	}
-	if h.hidden == "" { // it has its name
-		h.close()
-		return
+	if h.hidden != "" { // it has no name
+		// If even this fails there is nobody to tell who could do better.
+		_ = h.s.within(h.put.Dir, h.put.Name, h.remove)
 	}
-	// If even this fails there is nobody to tell who could do better.
-	_ = h.s.within(h.put.Dir, h.put.Name, func(dir int) error {
-		h.remove(dir)
-		return nil
-	})
 	h.close()
 }
 
-// remove removes the file and its journal while it is locked, and closes it.
-func (h *half) remove(dir int) {
-	_ = unlinkat(dir, h.hidden, 0)
-	h.forgetJournal(dir)
+// remove removes the file and its journal while it is locked, and closes it. What has
+// its name by now but is another file stays.
+func (h *half) remove(dir int) error {
+	err := h.forgetJournal(dir)
+	if isNamed(h.fd, dir, h.hidden) {
+		err = errors.Join(err, removeName(dir, h.hidden))
+	}
 	h.close()
-}
-
-func (h *half) forgetJournal(dir int) {
-	_ = unlinkat(dir, hiddenOf(h.put.Name, journalSuffix), 0)
+	return err
 }
 
 func (h *half) close() {
@@ -173,16 +122,4 @@ func (h *half) close() {
 			*fd = -1
 		}
 	}
-}
-
-// writeFull writes all of p where the file goes on.
-func writeFull(fd int, p []byte) error {
-	for len(p) > 0 {
-		n, err := eintrInt(func() (int, error) { return unix.Write(fd, p) })
-		if err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-	return nil
 }

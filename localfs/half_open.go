@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +11,7 @@ import (
 // OpenHalf opens the half of a file that an earlier session has left, and gives its
 // journal. There is none: Is fs.ErrNotExist. Another transfer is writing it: Is
 // ErrInUse. Not as a session leaves it: Is ErrUnsafe; it is removed then, if it can be.
+// A session that was killed early has left no journal: that Is both of them.
 func (s *Sink) OpenHalf(p Put) (HalfFile, []byte, error) {
 	var h *half
 	var raw []byte
@@ -27,18 +27,32 @@ func (s *Sink) OpenHalf(p Put) (HalfFile, []byte, error) {
 
 func (s *Sink) openHalf(dir int, p Put) (*half, []byte, error) {
 	part := hiddenOf(p.Name, partSuffix)
-	fd, err := s.lockPart(dir, part)
-	if err != nil {
+	fd, why, err := s.lockPart(dir, part)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case why != "":
+		err := unsafeError(part, why, removeName(dir, part))
+		if fd >= 0 {
+			closeQuietly(fd)
+		}
 		return nil, nil, err
 	}
 	h := s.newHalf(p, fd, part)
 	h.used = true
-	raw, err := h.openJournal(dir)
-	if err != nil {
-		h.remove(dir)
+	raw, err := h.load(dir)
+	if err == nil {
+		return h, raw, nil
+	}
+	// What only went wrong now, such as too many open files, may go better later.
+	if !errors.Is(err, ErrUnsafe) {
+		h.close()
 		return nil, nil, err
 	}
-	return h, raw, nil
+	if stays := h.remove(dir); stays != nil {
+		err = &stuckError{fmt.Errorf("%w; it can't be removed: %w", err, stays)}
+	}
+	return nil, nil, err
 }
 
 func (s *Sink) newHalf(p Put, fd int, part string) *half {
@@ -50,83 +64,12 @@ func (s *Sink) newHalf(p Put, fd int, part string) *half {
 	return h
 }
 
-// lockPart opens a half file, sees that it is one, and locks it.
-func (s *Sink) lockPart(dir int, part string) (int, error) {
-	const flags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK
-	for range maxRaces {
-		fd, err := s.h.room(func() (int, error) { return openat(dir, part, flags, 0) })
-		switch err {
-		case nil:
-		case unix.ENOENT:
-			return -1, err
-		case unix.ELOOP, unix.ENXIO, unix.EISDIR, unix.EACCES, unix.EPERM, unix.ENODEV:
-			return -1, removeUnsafe(dir, part, fmt.Sprintf("it can't be opened (%v)", err))
-		default:
-			return -1, err
-		}
-		if why := unsafe(fd); why != "" {
-			closeQuietly(fd)
-			return -1, removeUnsafe(dir, part, why)
-		}
-		same, err := lock(fd, dir, part)
-		if err == nil && same {
-			return fd, nil
-		}
-		closeQuietly(fd)
-		if err != nil {
-			return -1, err
-		}
-	}
-	return -1, ErrInUse
-}
-
-// lock locks an open file; same says whether it has the name still: who had it locked
-// before may have given it another, or removed it.
-func lock(fd, dir int, name string) (same bool, err error) {
-	err = eintr(func() error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
-	if err == unix.EWOULDBLOCK {
-		return false, ErrInUse
-	}
+// load reads the journal of half a file that is there.
+func (h *half) load(dir int) ([]byte, error) {
+	raw, err := h.openJournal(dir)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	var mine, there unix.Stat_t
-	if err := fstat(fd, &mine); err != nil {
-		return false, err
-	}
-	return fstatat(dir, name, &there, unix.AT_SYMLINK_NOFOLLOW) == nil && fileID(&mine) == fileID(&there), nil
-}
-
-// unsafe says what about an open file shows that it is none that a session of this
-// user has left, "" if nothing does.
-func unsafe(fd int) string {
-	var st unix.Stat_t
-	if err := fstat(fd, &st); err != nil {
-		return err.Error()
-	}
-	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return "it is no regular file"
-	case int(st.Uid) != os.Geteuid():
-		return fmt.Sprintf("it belongs to user %d", st.Uid)
-	case st.Mode&0o7777 != 0o600:
-		return fmt.Sprintf("its mode is %04o", st.Mode&0o7777)
-	case st.Nlink != 1:
-		return fmt.Sprintf("it has %d names", st.Nlink)
-	}
-	return ""
-}
-
-// removeUnsafe removes what can't be trusted, and says so.
-func removeUnsafe(dir int, name, why string) error {
-	if err := unlinkat(dir, name, 0); err != nil && err != unix.ENOENT {
-		return fmt.Errorf("%s: %s, and it can't be removed (%w): %w", name, why, err, ErrUnsafe)
-	}
-	return fmt.Errorf("%s: %s, removed: %w", name, why, ErrUnsafe)
-}
-
-// openJournal opens the journal of a half file that is there, and reads it.
-func (h *half) openJournal(dir int) ([]byte, error) {
 	var st unix.Stat_t
 	if err := fstat(h.fd, &st); err != nil {
 		return nil, err
@@ -134,28 +77,7 @@ func (h *half) openJournal(dir int) ([]byte, error) {
 	if st.Size != h.put.Size {
 		return nil, fmt.Errorf("half a file of %d bytes, the source has %d now: %w", st.Size, h.put.Size, ErrUnsafe)
 	}
-	name := hiddenOf(h.put.Name, journalSuffix)
-	fd, err := h.s.h.room(func() (int, error) {
-		return openat(dir, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	})
-	switch {
-	case err == unix.ENOENT:
-		return nil, err // killed before it was begun
-	case err != nil:
-		return nil, removeUnsafe(dir, name, fmt.Sprintf("it can't be opened (%v)", err))
-	}
-	h.journal, h.noted = fd, true
-	if why := unsafe(fd); why != "" {
-		return nil, fmt.Errorf("%s: %s: %w", name, why, ErrUnsafe)
-	}
-	if err := fstat(fd, &st); err != nil {
-		return nil, err
-	}
-	if st.Size > maxJournal {
-		return nil, fmt.Errorf("%s: a journal of %d bytes: %w", name, st.Size, ErrUnsafe)
-	}
-	raw := make([]byte, st.Size)
-	return raw, preadFull(fd, raw, 0)
+	return raw, nil
 }
 
 // CreateHalf begins a file that can outlive its session. One that another transfer is
@@ -181,11 +103,10 @@ func (s *Sink) createHalf(dir int, p Put) (*half, error) {
 	}
 	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_RDWR
 	part := hiddenOf(p.Name, partSuffix)
-	last := ErrInUse
 	for range maxRaces {
 		fd, err := s.h.room(func() (int, error) { return openat(dir, part, flags, 0o600) })
 		if err == unix.EEXIST {
-			if last, err = s.clearPart(dir, p); err != nil {
+			if err := s.clearPart(dir, p); err != nil {
 				return nil, err
 			}
 			continue
@@ -194,35 +115,52 @@ func (s *Sink) createHalf(dir int, p Put) (*half, error) {
 			return nil, err
 		}
 		h := s.newHalf(p, fd, part)
-		// Who looks for half a file now may have locked it first, and removes it: it
-		// has no journal.
 		same, err := lock(fd, dir, part)
-		if err != nil || !same {
-			closeQuietly(fd)
-			continue
+		switch {
+		case err == nil && same:
+			return h.start(dir)
+		case err != nil && !errors.Is(err, ErrInUse):
+			return nil, errors.Join(err, h.remove(dir)) // no locks in this file system
 		}
-		if err := eintr(func() error { return unix.Ftruncate(fd, p.Size) }); err != nil {
-			h.remove(dir)
-			return nil, err
-		}
-		return h, nil
+		// Who looks for half a file just now has locked it first, and removes it: it
+		// has no journal.
+		h.close()
 	}
-	return nil, last
+	return nil, ErrInUse
 }
 
-// clearPart removes what lies in the way of a half file. An error: it can't be.
-// last is what to say if that goes on and on.
-func (s *Sink) clearPart(dir int, p Put) (last, err error) {
+// clearPart removes what lies in the way of half a file and what nobody asked to go on
+// with. An error: it can't be removed, or is in use.
+func (s *Sink) clearPart(dir int, p Put) error {
 	h, _, err := s.openHalf(dir, p)
-	var errno unix.Errno
+	var stuck *stuckError
 	switch {
 	case err == nil:
-		h.remove(dir) // nobody has asked to go on with it
-		return ErrInUse, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return ErrInUse, nil
-	case errors.Is(err, ErrUnsafe) && !errors.As(err, &errno):
-		return err, nil // it is removed
+		if err = h.remove(dir); err != nil {
+			return unsafeError(h.hidden, "a leftover", err)
+		}
+		return nil
+	case errors.As(err, &stuck):
+		return err
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrUnsafe):
+		return nil
 	}
-	return err, err
+	return err
+}
+
+// start makes a file of its size of one that was just created and locked. The journal
+// that has its name then belongs to no file any more: who has locked the file owns both
+// names.
+func (h *half) start(dir int) (*half, error) {
+	journal := hiddenOf(h.put.Name, journalSuffix)
+	err := removeName(dir, journal)
+	if err != nil {
+		err = unsafeError(journal, "a leftover", err)
+	} else {
+		err = eintr(func() error { return unix.Ftruncate(h.fd, h.put.Size) })
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.remove(dir))
+	}
+	return h, nil
 }

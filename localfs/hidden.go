@@ -53,4 +53,5 @@ func temporary(name string) bool {
 
 func allHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-var errReserved = fmt.Errorf("%w: such names are for temporaries", ErrName)
+// errReserved: the entry would be taken for a temporary.
+var errReserved = fmt.Errorf("%w: it is reserved for temporaries", ErrName)

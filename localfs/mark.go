@@ -2,6 +2,8 @@ package localfs
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +25,7 @@ func (s *Sink) Mark(parent *Dir, name string, b []byte) error {
 			return err
 		}
 		defer closeQuietly(fd)
-		return writeFull(fd, b)
+		return pwriteFull(fd, b, 0)
 	})
 	return s.failed("mark", parent, name, err)
 }
@@ -50,25 +52,39 @@ func (r *resolver) begun(t Target, names []string, fd int) bool {
 		return false
 	}
 	defer closeQuietly(parent)
+	// A symbolic link to a directory is no entry that was begun.
+	if !isNamed(fd, parent, names[last]) {
+		return false
+	}
 	mark, err := readMark(parent, hiddenOf(names[last], markSuffix))
 	return err == nil && t.Continues(fileID(&st), mark)
 }
 
 func readMark(dir int, name string) ([]byte, error) {
+	var st unix.Stat_t
+	// A look before, for opening a device may do something.
+	if err := fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%s: %s: %w", name, notRegular, ErrUnsafe)
+	}
 	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer closeQuietly(fd)
-	if why := unsafe(fd); why != "" {
+	if why := fault(fd); why != "" {
 		return nil, fmt.Errorf("%s: %s: %w", name, why, ErrUnsafe)
 	}
-	b := make([]byte, maxMark)
-	n, err := eintrInt(func() (int, error) { return unix.Pread(fd, b, 0) })
-	if err != nil {
+	if err := fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	return b[:n], nil
+	if st.Size > maxMark {
+		return nil, fmt.Errorf("%s: a mark of %d bytes: %w", name, st.Size, ErrUnsafe)
+	}
+	b := make([]byte, st.Size)
+	return b, preadFull(fd, b, 0)
 }
 
 // Free is how many bytes this user may still write where the target lies.
@@ -79,7 +95,11 @@ func (s *Sink) Free() (uint64, error) {
 	if err != nil {
 		return 0, s.failed("free", base, "", err)
 	}
-	return st.Bavail * uint64(st.Frsize), nil
+	over, free := bits.Mul64(st.Bavail, uint64(max(st.Frsize, 1)))
+	if over != 0 { // file systems without an end say such things
+		return math.MaxUint64, nil
+	}
+	return free, nil
 }
 
 // Path is the target's directory as this host knows it, "" if it can't be said.

@@ -85,6 +85,10 @@ func (s *Sink) begin(p Put) (*pending, error) {
 func (f *pending) open(dir int, hidden string) (err error) {
 	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_RDWR
 	f.fd, err = f.s.h.room(func() (int, error) { return openat(dir, hidden, flags, 0o600) })
+	if err == nil {
+		// For Clean to see that it is no leftover; what can't be locked it tells by its age.
+		_ = tryLock(f.fd)
+	}
 	return err
 }
 

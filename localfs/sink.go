@@ -125,6 +125,19 @@ func (s *Sink) Sync() error {
 
 // within runs work with the descriptor of a directory.
 func (s *Sink) within(d *Dir, name string, work func(dir int) error) error {
+	if err := checkEntry(d, name); err != nil {
+		return err
+	}
+	dir, err := s.h.acquire(d.node)
+	if err != nil {
+		return err
+	}
+	defer s.h.release(d.node)
+	return work(dir)
+}
+
+// checkEntry says whether a directory may have an entry of that name.
+func checkEntry(d *Dir, name string) error {
 	if d == nil {
 		return fmt.Errorf("no directory: %w", unix.EINVAL)
 	}
@@ -134,12 +147,7 @@ func (s *Sink) within(d *Dir, name string, work func(dir int) error) error {
 	if Reserved(name) {
 		return errReserved
 	}
-	dir, err := s.h.acquire(d.node)
-	if err != nil {
-		return err
-	}
-	defer s.h.release(d.node)
-	return work(dir)
+	return nil
 }
 
 // failed says what could not be done, and to which entry.

@@ -100,6 +100,9 @@ func (s *Source) look(arg string, parents map[string]*dirNode) (top, error) {
 		return top{}, err
 	}
 	dir, name := splitArg(arg)
+	if Reserved(name) {
+		return top{}, errLeftOver
+	}
 	t := top{
 		Top:    Top{Name: name, Kind: kind, Arg: arg, Contents: name == ""},
 		follow: s.o.Follow || strings.HasSuffix(arg, "/"), id: fileID(&st),

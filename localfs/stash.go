@@ -83,6 +83,8 @@ func (s *Sink) makeStash() *stash {
 	if err != nil {
 		return &stash{err: errors.Join(err, unlinkat(base, name, unix.AT_REMOVEDIR))}
 	}
+	// For Clean to see that it is no leftover; what can't be locked it tells by its age.
+	_ = tryLock(fd)
 	return &stash{base: base, fd: fd, name: name}
 }
 

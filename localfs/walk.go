@@ -145,8 +145,8 @@ func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (
 	return e, nil
 }
 
-// errLeftOver: what a transfer to the source's directory has left or is writing there.
-var errLeftOver = fmt.Errorf("%w: temporary of a transfer", ErrSpecial)
+// errLeftOver: what a transfer to the source's directory has left, or is writing there.
+var errLeftOver = fmt.Errorf("%w: leftover of a transfer", ErrSpecial)
 
 // statEntry is fstatat(2), and says of a link that leads nowhere that it does.
 func statEntry(dir int, name string, follow bool) (st unix.Stat_t, err error) {
