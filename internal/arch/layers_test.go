@@ -25,6 +25,7 @@ func layers() map[string][]string {
 		"transport/verbs":         {"transport", "wire", "transport/verbs"},
 		"transport/transporttest": {"transport", "wire"},
 		"keys":                    {},
+		"state":                   {"keys"},
 		"control":                 {"wire", "keys"},
 		"engine":                  {"transport", "control", "keys", "wire", "planner", "localfs"},
 		"internal/tree":           {"internal/tree"},
@@ -138,6 +139,8 @@ func TestTheLayerRulesFindFaults(t *testing.T) {
 		"unsafe has one home":                       {"transport/tcp/a.go", "unsafe", true},
 		"unsafe is at home there":                   {"transport/verbs/internal/ibv/a.go", "unsafe", false},
 		"cgo is not for tests either":               {"wire/a_test.go", "C", true},
+		"the state needs keys":                      {"state/a.go", "scp_rdma/keys", false},
+		"the state knows no files":                  {"state/a.go", "scp_rdma/localfs", true},
 		"a folder without a layer is not forgotten": {"other/a.go", "scp_rdma/wire", true},
 	} {
 		t.Run(name, func(t *testing.T) {
