@@ -37,6 +37,14 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("keygen makes a key, -s makes its own by itself")
 	case o.devices && (o.server || o.keygen):
 		return usagef("devices only looks: it excludes -s and keygen")
+	case o.clean && (o.server || o.keygen || o.devices):
+		return usagef("clean only removes what is left over: it excludes -s, keygen and devices")
+	case o.checksum && o.ignore:
+		return usagef("--checksum and --ignore-times contradict each other")
+	case f.Changed("state-dir") && o.stateDir == "":
+		return usagef("--state-dir: an empty name is no directory")
+	case o.timeout < time.Second:
+		return usagef("--timeout %v: it takes 1s or more", o.timeout)
 	case o.json && !o.devices:
 		return usagef("--json is for devices")
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
@@ -76,7 +84,7 @@ func (o *options) checkTimes() error {
 	for _, t := range []struct {
 		flag string
 		d    time.Duration
-	}{{"grace", o.grace}, {"wait", o.wait}, {"retry-for", o.retryFor}} {
+	}{{"grace", o.grace}, {"wait", o.wait}, {"retry-for", o.retryFor}, {"modify-window", o.within}} {
 		if t.d < 0 {
 			return usagef("--%s %v: a time can't be negative", t.flag, t.d)
 		}
@@ -96,7 +104,7 @@ func (o *options) checkSides(f *pflag.FlagSet) error {
 		}
 		var found *pflag.Flag
 		g.flags.VisitAll(func(fl *pflag.Flag) {
-			if found == nil && fl.Name != "server" && f.Changed(fl.Name) {
+			if found == nil && fl.Name != "server" && f.Changed(fl.Name) && !(o.clean && fl.Name == "output") {
 				found = fl
 			}
 		})
@@ -147,7 +155,7 @@ func expected(name string) string {
 		return "it takes a number, 1 to 64"
 	case "ib-port", "gid-index", "traffic-class":
 		return "it takes a number up to 255"
-	case "grace", "wait", "retry-for", "handshake-timeout":
+	case "grace", "wait", "retry-for", "handshake-timeout", "timeout", "modify-window":
 		return "it takes a time like 90s or 5m"
 	}
 	return "it can't have this value"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -21,14 +22,17 @@ type console struct {
 	bar      *progress // nil: no terminal
 
 	mu       sync.Mutex
-	problems tally // what was not copied
-	skipped  tally // what is never copied
-	waiting  bool  // it has been said that the server is busy
-	deaf     bool  // stdout can't be written to
+	problems tally           // what was not copied
+	skipped  tally           // what is never copied
+	missed   tally           // sources that can't be had; of problems
+	shown    map[string]bool // problems told before the server was lost: they come again
+	again    bool            // it was
+	waiting  bool            // it has been said that the server is busy
+	deaf     bool            // stdout can't be written to
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, problems: tally{}, skipped: tally{}}
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
 	if !o.quiet && !o.server {
 		c.bar = newProgress(e)
 	}
@@ -97,6 +101,30 @@ func (c *console) Busy(why error, again time.Duration) {
 	c.title(fmt.Sprintf("no room at the server, asking again in %.1f s", again.Seconds()))
 }
 
+// Lost implements engine.Observer. The first time is told; the progress line shows the
+// rest. Everything is walked again, so that the problems are counted anew.
+func (c *console) Lost(why error, left time.Duration) {
+	c.mu.Lock()
+	first := !c.again
+	c.again = true
+	c.problems, c.skipped = maps.Clone(c.missed), tally{}
+	c.mu.Unlock()
+	if first {
+		c.note(errorLine(why) + fmt.Sprintf("; looking for the server again for %v", left.Round(time.Second)))
+	}
+	c.title(fmt.Sprintf("looking for the server again, for %v more", left.Round(time.Second)))
+}
+
+// Stalled implements engine.Observer.
+func (c *console) Stalled(d time.Duration) {
+	c.note(fmt.Sprintf("the server answers, but has written nothing for %v: is its disk slow? Waiting", d.Round(time.Second)))
+}
+
+// Scarce implements engine.Observer.
+func (c *console) Scarce(need, free uint64) {
+	c.note(fmt.Sprintf("the server has %s free, and the files to be sent need %s or more: it will be full before all is there", size(free), size(need)))
+}
+
 // Chosen implements engine.Observer: a transfer that is slower than the user
 // hoped for says at its start why.
 func (c *console) Chosen(transport string, passed []error) {
@@ -110,26 +138,35 @@ func (c *console) Chosen(transport string, passed []error) {
 func (c *console) Problem(p engine.Problem) {
 	if errors.Is(p.Err, localfs.ErrSpecial) {
 		if !c.quiet {
-			c.report(c.skipped, p)
+			c.report(func() tally { return c.skipped }, p)
 		}
 		return
 	}
-	c.report(c.problems, p)
+	c.report(func() tally { return c.problems }, p)
 }
 
 // missing is a source that was named but can't be had: an error, whatever it is.
 func (c *console) missing(path string, err error) {
-	c.report(c.problems, engine.Problem{Path: path, Err: err})
+	c.mu.Lock()
+	c.missed.add(kindOf(err))
+	c.mu.Unlock()
+	c.report(func() tally { return c.problems }, engine.Problem{Path: path, Err: err})
 }
 
 // report tells of a problem, or only counts it.
-func (c *console) report(t tally, p engine.Problem) {
+func (c *console) report(of func() tally, p engine.Problem) {
+	text := "scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err)
 	c.mu.Lock()
-	kind, n := t.add(kindOf(p.Err))
+	kind, n := of().add(kindOf(p.Err))
+	before := c.shown[text]
+	if n <= maxShown {
+		c.shown[text] = true
+	}
 	c.mu.Unlock()
 	switch {
+	case before:
 	case n <= maxShown:
-		c.line("scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err))
+		c.line(text)
 	case n == maxShown+1:
 		c.line(fmt.Sprintf("scp_rdma: more than %d times: %s; more of these are only counted", maxShown, kind))
 	}

@@ -22,6 +22,8 @@ Usage:
   scp_rdma keygen [--key-file FILE]               make a key
   scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;
                                                   HOST's too, and what joins them
+  scp_rdma clean [-o DIR]                         remove what interrupted transfers
+                                                  left there a week ago or earlier
   scp_rdma version | help
 
 Examples:
@@ -40,8 +42,8 @@ Where it goes: everything lies under the server's DIR; a leading / in PATH is DI
   Several SRC need a directory. dir/ is dir; dir/., ., .. and / are their contents.
   HOST is a name, an IPv4 address, [IPv6] or [fe80::1%%eth0]. The first colon
   before any slash ends it; a SRC with a colon in its name is written ./a:b.
-  A SRC called version, help, keygen or devices is written ./version and so on where it
-  stands alone; with a HOST: behind it, it is sent.
+  A SRC called version, help, keygen, devices or clean is written ./version and so
+  on where it stands alone; with a HOST: behind it, it is sent.
 
 Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. The
 server makes it at its first start, clients get a copy by hand. Nothing is done for
@@ -51,6 +53,10 @@ What is kept: bytes, permission bits, modification times, symlinks, hard links,
 holes, empty and read-only directories; always, without a flag. Existing files are
 replaced. A file gets its name only when all of it has arrived. Devices, sockets
 and fifos are skipped with a warning.
+
+When it breaks off: the same command goes on. Files that are there with the same size
+and time are skipped, half files of 8 MiB or more are gone on from; they lie beside
+their place as .scp_rdma.*.part and .journal until then.
 
 %s
 Streams: without -j, one for each core of this host, but at least 2 and at most 8,

@@ -9,6 +9,7 @@ import (
 
 	"scp_rdma/engine"
 	"scp_rdma/localfs"
+	"scp_rdma/wire"
 )
 
 // options is what the flags say.
@@ -49,6 +50,13 @@ type options struct {
 	wait       time.Duration
 	retryFor   time.Duration
 	fsync      bool
+	checksum   bool
+	ignore     bool // times
+	within     time.Duration
+	verify     bool
+	stateDir   string
+	clean      bool
+	timeout    time.Duration
 	authorized string
 	limits     limits
 }
@@ -57,7 +65,11 @@ const (
 	defaultPort  = 1777
 	defaultGrace = 10 * time.Second
 	defaultWait  = 5 * time.Minute
-	maxStreams   = engine.MaxStreams
+	// defaultTimeout: hosts under memory pressure stand still for many seconds.
+	defaultTimeout = 30 * time.Second
+	// cleanAge: what an interrupted transfer left is gone on from for so long.
+	cleanAge   = 7 * 24 * time.Hour
+	maxStreams = engine.MaxStreams
 )
 
 // flagGroup is flags that belong together: a heading of --help, and the
@@ -108,11 +120,15 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.follow, "follow", "L", false, "send what symlinks point to")
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "no effect: directories are always sent whole")
 	f.BoolVar(&o.fsync, "fsync", false, "end only when all is on the server's disk, and give no file its name before it is: for power cuts; slow for small files")
+	f.BoolVar(&o.checksum, "checksum", false, "compare what the server has by contents, not by size and time")
+	f.BoolVar(&o.ignore, "ignore-times", false, "send also what looks the same")
+	f.DurationVar(&o.within, "modify-window", 0, "take times for equal that differ by no more than `DUR`, like 2s for FAT")
+	f.BoolVar(&o.verify, "verify", false, "have the server read each file back from its disk, and compare, before it gets its name")
 	f.BoolVar(&o.owner, "owner", false, "keep owners and groups, by name, if the server allows it")
 	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
-	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream is gone, try for `DUR` to bring one back before giving up (0: not at all)")
+	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream or the server is gone, try for `DUR` to find it again and go on (0: not at all)")
 	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto: what isn't in it, if they leave by RDMA")
 	f.BoolVar(&o.unchecked, "no-checksum", false, "leave it to the transport to find damaged bytes")
 	return f
@@ -126,6 +142,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.StringVar(&o.authorized, "authorized", "", "take the keys in `FILE`, a line each: NAME KEY [dir=SUB] [rights=write,...]; KEY is the text of a key file")
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
+	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive the server (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")
 	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
 	return f
 }
@@ -140,6 +157,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
+	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is frozen: from which nothing came for `DUR`")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
@@ -149,6 +167,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVar(&o.version, "version", false, "say which version this is")
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
 	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")
+	f.BoolVar(&o.clean, "clean", false, "remove what interrupted transfers left below -o a week ago or earlier, like scp_rdma clean")
 	f.BoolVar(&o.json, "json", false, "with devices: as JSON, for programs")
 	f.BoolP("help", "h", false, "show this page")
 	return f
@@ -177,6 +196,17 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 // directs are the ways to read large files.
 func directs() map[string]localfs.Direct {
 	return map[string]localfs.Direct{"auto": localfs.DirectAuto, "always": localfs.DirectAlways, "never": localfs.DirectNever}
+}
+
+// compare is how the server shall know files that it has.
+func (o *options) compare() wire.Compare {
+	switch {
+	case o.checksum:
+		return wire.CompareContents
+	case o.ignore:
+		return wire.CompareNever
+	}
+	return wire.CompareTimes
 }
 
 // network is what to dial or listen on.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 
@@ -59,6 +60,7 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	return engine.Send(ctx, engine.SendConfig{
 		Server: at, Wait: o.wait, Transports: reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, NoChecksum: o.unchecked,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
+		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify,
 		Observer: con, Logger: log.Named("engine"),
 	})
 }
@@ -78,7 +80,7 @@ func reach(ctx context.Context, e env, con *console, o *options, host string, lo
 	log.Debug("resolved", "host", host, "address", peer)
 	reg, err := clientTransports(o, peer, log)
 	return control.DialConfig{
-		Network: o.network(), Addr: addr, Key: key, NoAuth: o.noAuth, Config: control.Config{Logger: log.Named("control")},
+		Network: o.network(), Addr: addr, Key: key, NoAuth: o.noAuth, Config: control.Config{Timeout: o.timeout, Logger: log.Named("control")},
 	}, reg, err
 }
 
@@ -88,8 +90,11 @@ func settle(ctx context.Context, con *console, r *engine.Report, err error) erro
 	if sig, ok := interrupted(ctx); ok && err != nil {
 		err = sig
 	}
-	if r != nil && (err == nil || r.Files > 0) {
+	if r != nil && (err == nil || r.Files > 0 || r.Skipped > 0) {
 		con.summary(r, err == nil)
+	}
+	if r != nil && err == nil && r.Unverified > 0 {
+		return fmt.Errorf("%s: what the server's disk gives back is not what was written to it: %w", plural(r.Unverified, "file", "files"), engine.ErrVerify)
 	}
 	if r != nil && err == nil && (con.failed() || r.Failed > 0) {
 		return errPartial

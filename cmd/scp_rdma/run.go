@@ -53,6 +53,8 @@ func words(args []string) []string {
 		return append([]string{"--keygen"}, args[1:]...)
 	case "devices":
 		return append([]string{"--devices"}, args[1:]...)
+	case "clean":
+		return append([]string{"--clean"}, args[1:]...)
 	case "help":
 		return []string{"--help"}
 	}
@@ -78,7 +80,7 @@ func namesPath(arg string) bool {
 // subCommand is the sub-command that args call, "" if they mean a copy: a first
 // word is one only if no later argument has the form HOST:...
 func subCommand(args []string) string {
-	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices"}, args[0]) || slices.ContainsFunc(args[1:], namesPath) {
+	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices", "clean"}, args[0]) || slices.ContainsFunc(args[1:], namesPath) {
 		return ""
 	}
 	return args[0]
@@ -96,6 +98,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 		return usagef("%s: keygen makes a key, it takes no files; another place for it is --key-file FILE", quote(args[0]))
 	case o.keygen:
 		return keygen(e, o)
+	case o.clean && len(args) > 0:
+		return usagef("%s: clean looks below -o DIR, it takes no files", quote(args[0]))
+	case o.clean:
+		return clean(con, o)
 	case o.devices && len(args) > 1:
 		return usagef("%s: devices looks at one host", quote(args[1]))
 	case o.devices && len(args) == 1:

@@ -52,9 +52,15 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
+	st, forget, err := remember(ctx, e, con, o, log)
+	if err != nil {
+		return errors.Join(err, in.ln.Close())
+	}
+	defer forget()
 	err = engine.Serve(ctx, engine.ServeConfig{
 		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace,
-		NewSink:  func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
+		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
+		State:   st, Addrs: func() []string { return reachable(in.ln.Addr()) },
 		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
 		Limits:   o.limits.session(), Quota: o.limits.all(o.authorized != ""),
 		Observer: seen, Logger: log.Named("engine"),
@@ -82,7 +88,7 @@ func listen(ctx context.Context, o *options, d door, log hclog.Logger) (*intake,
 	ln, err := control.Listen(ctx, control.ListenConfig{
 		Network: o.network(), Addr: net.JoinHostPort(unbracket(o.bind), strconv.Itoa(int(o.port))),
 		Keys: d.ring, NoAuth: o.noAuth, Pending: o.limits.handshakes,
-		Config: control.Config{Handshake: o.limits.handshake, Logger: log.Named("control")},
+		Config: control.Config{Handshake: o.limits.handshake, Timeout: o.timeout, Logger: log.Named("control")},
 		Data: func(c net.Conn) {
 			if t := take.Load(); t != nil {
 				(*t)(c)

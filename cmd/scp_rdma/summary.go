@@ -87,6 +87,15 @@ func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 	if text := carried(r); text != "" {
 		lines = append(lines, text)
 	}
+	if r.Skipped > 0 {
+		lines = append(lines, "already there: "+plural(r.Skipped, "file", "files")+", "+size(r.SkippedBytes))
+	}
+	if r.Resumed > 0 {
+		lines = append(lines, "already there of half files that were gone on from: "+size(r.Resumed))
+	}
+	if r.Reconnected > 0 {
+		lines = append(lines, "the server was lost and found again: "+plural(r.Reconnected, "time", "times"))
+	}
 	if len(skipped) > 0 {
 		lines = append(lines, "skipped: "+skippedWords(skipped))
 	}
@@ -106,6 +115,9 @@ func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 			line += ": " + problems.String()
 		}
 		lines = append(lines, line)
+	}
+	if !done {
+		lines = append(lines, "the same command goes on from there")
 	}
 	return lines
 }
