@@ -33,6 +33,9 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 	for {
 		s := newSender(j.cfg)
 		s.continues = j.continues
+		if j.lost != nil {
+			s.candidates = j.addrs
+		}
 		if cfg.Observer != nil {
 			cfg.Observer.Watch(s.snapshot)
 		}
@@ -91,8 +94,7 @@ func (j *journey) again(ctx context.Context, s *sender, err error) bool {
 	pause := min(againPause<<min(j.tries, 8), againPauseMax, left)
 	j.tries++
 	j.cfg.EveryRail = false // what had to carry has carried
-	j.cfg.Server.Addr = j.addrs[j.tries%len(j.addrs)]
-	s.log.Info("looking for the server again", "address", j.cfg.Server.Addr, "in", pause, "error", err)
+	s.log.Info("looking for the server again", "addresses", j.addrs, "in", pause, "error", err)
 	t := time.NewTimer(pause)
 	defer t.Stop()
 	select {
