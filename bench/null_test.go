@@ -35,6 +35,8 @@ func (s *nullSource) ReadFile(*localfs.Entry, []byte) error            { return 
 func (s *nullSource) Restat(e *localfs.Entry) (*localfs.Entry, error)  { return e, nil }
 func (s *nullSource) Path(e *localfs.Entry) string                     { return e.Name }
 func (s *nullSource) Identity() (bootID []byte, dirs []localfs.FileID) { return nil, nil }
+func (s *nullSource) Name() []byte                                     { return make([]byte, 32) }
+func (s *nullSource) Rewind() error                                    { s.at = 0; return nil }
 
 type nullFile struct{ size int64 }
 
@@ -45,14 +47,20 @@ func (f nullFile) NextData(off int64) (start, end int64, err error) {
 func (nullFile) Verify() error { return nil }
 func (nullFile) Close() error  { return nil }
 
-// nullSink takes everything and keeps nothing.
-type nullSink struct{ bytes atomic.Int64 }
+// nullSink takes everything and keeps nothing, so that nothing is ever gone on from.
+type nullSink struct {
+	engine.Sink // for what is never called
+	bytes       atomic.Int64
+}
 
 var _ engine.Sink = (*nullSink)(nil)
 
 func (s *nullSink) Resolve(localfs.Target) (localfs.Base, error) {
 	return localfs.Base{Dir: &localfs.Dir{}, Path: "."}, nil
 }
+func (s *nullSink) Path() string                                             { return "" }
+func (s *nullSink) Free() (uint64, error)                                    { return 0, nil }
+func (s *nullSink) Look(localfs.Put) (localfs.Found, bool, error)            { return localfs.Found{}, false, nil }
 func (s *nullSink) Mkdir(*localfs.Dir, string) (*localfs.Dir, error)         { return &localfs.Dir{}, nil }
 func (s *nullSink) FinishDir(*localfs.Dir, localfs.Meta) error               { return nil }
 func (s *nullSink) Symlink(*localfs.Dir, string, string, localfs.Meta) error { return nil }
@@ -69,6 +77,9 @@ func (s *nullSink) PutFile(_ localfs.Put, data []byte) error {
 type nullPending struct{ s *nullSink }
 
 func (p nullPending) WriteAt(b []byte, _ int64) error { p.s.bytes.Add(int64(len(b))); return nil }
+func (nullPending) Hole(int64, int64) error           { return nil }
+func (nullPending) ReadAt([]byte, int64) error        { return nil }
+func (nullPending) Reload() error                     { return nil }
 func (nullPending) Commit() error                     { return nil }
 func (nullPending) Discard()                          {}
 
