@@ -14,6 +14,7 @@ import (
 type living struct {
 	ctx    context.Context // ends when the receiver has ended the stream, with its reason
 	cancel context.CancelCauseFunc
+	unheed func() bool   // ends that the workers are woken when ctx ends
 	fenced chan struct{} // closed then
 	acked  int           // units with a result; under sender.mu
 }
@@ -22,6 +23,9 @@ type living struct {
 func (s *sender) begin(ctx context.Context, key streamKey) *living {
 	l := &living{fenced: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	// The worker looks at this context. That the session's has ended is known before
+	// those that it has made end, and who was woken between would wait on.
+	l.unheed = context.AfterFunc(l.ctx, s.wakeWorkers)
 	s.mu.Lock()
 	s.live[key] = l
 	s.mu.Unlock()
@@ -34,6 +38,7 @@ func (s *sender) forget(key streamKey) {
 	delete(s.live, key)
 	s.mu.Unlock()
 	if l != nil {
+		l.unheed()
 		l.cancel(nil)
 	}
 }

@@ -83,3 +83,34 @@ func TestASlowDiskIsNamed(t *testing.T) {
 		}
 	})
 }
+
+// A worker that waits for units ends with the session, in whichever order the contexts
+// of session and stream learn of that.
+func TestAWaitingWorkerEndsWithItsSession(t *testing.T) {
+	for range 2000 {
+		s := newSender(SendConfig{})
+		s.plan = planner.New(planner.Config{SlotSize: 4096, MaxChunks: 1})
+		ctx, cancel := context.WithCancel(t.Context())
+		stop := context.AfterFunc(ctx, s.wakeWorkers)
+		done := make(chan error, 8)
+		for i := range uint32(8) {
+			l := s.begin(ctx, streamKey{stream: i})
+			go func() {
+				_, _, err := s.takeUnit(l.ctx, 0)
+				done <- err
+			}()
+		}
+		cancel()
+		for range 8 {
+			select {
+			case err := <-done:
+				if err == nil {
+					t.Fatal("a unit out of nothing")
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("a worker still waits")
+			}
+		}
+		stop()
+	}
+}
