@@ -63,6 +63,9 @@ type observer struct{ why []string }
 func (*observer) Watch(func() engine.Snapshot) {}
 func (*observer) Busy(error, time.Duration)    {}
 func (*observer) Problem(engine.Problem)       {}
+func (*observer) Lost(error, time.Duration)    {}
+func (*observer) Stalled(time.Duration)        {}
+func (*observer) Scarce(uint64, uint64)        {}
 
 func (o *observer) Chosen(_ string, passed []error) {
 	for _, err := range passed {
