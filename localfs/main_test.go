@@ -16,6 +16,9 @@ import (
 // rootsDir lies beside the temporary directory of the run as nobody and is root's.
 const rootsDir = "roots"
 
+// stickyDir lies there too. It is everybody's, and what is in it is root's.
+const stickyDir = "sticky"
+
 // nobody is a user without rights, here as on every Linux.
 const nobody = 65534
 
@@ -60,7 +63,13 @@ func TestEverythingAsNobody(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(top) })
 	must(t, os.Chmod(top, 0o755))
-	plant(t, top, map[string]string{rootsDir + "/sub/": "", "tmp/": ""})
+	plant(t, top, map[string]string{
+		rootsDir + "/sub/": "", "tmp/": "",
+		filepath.Join(stickyDir, hiddenOf("closed", partSuffix)): "root", filepath.Join(stickyDir, hiddenOf("open", partSuffix)): "root",
+		filepath.Join(stickyDir, hiddenOf("journal", journalSuffix)): "root",
+	})
+	must(t, os.Chmod(filepath.Join(top, stickyDir, hiddenOf("open", partSuffix)), 0o666))
+	must(t, os.Chmod(filepath.Join(top, stickyDir), 0o777|fs.ModeSticky))
 	dir := filepath.Join(top, "tmp")
 	must(t, os.Chown(dir, nobody, nobody))
 	// By this path the binary needs no directory that nobody could not pass.
