@@ -51,8 +51,10 @@ type receiver struct {
 	source  []byte // whose entries they are
 	vault   *vault // nil: nothing outlives the session
 	roster  *roster
-	leave   func()              // out of the roster
-	over    func()              // out of the server's state
+	leave   func()          // out of the roster
+	noted   <-chan struct{} // closed when the server's state knows of the session; nil: it need not
+	over    func()          // out of the server's state
+	noteErr error
 	heavy   *semaphore.Weighted // of those who work aside
 	cut     error               // another session has come in the place of this one; under mu
 
@@ -80,7 +82,7 @@ type recvTotals struct {
 
 func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn) *receiver {
 	return &receiver{
-		roster: ro, leave: func() {}, over: func() {}, vault: newVault(cfg.State, conn.Holder().Name),
+		roster: ro, leave: func() {}, vault: newVault(cfg.State, conn.Holder().Name),
 		heavy: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		cfg:   cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
 		files: map[uint64]*inFile{}, dirs: map[uint64]*inDir{}, groups: map[uint64]*inGroup{},
@@ -97,7 +99,7 @@ func (r *receiver) session(ctx context.Context) error {
 	if r.sink != nil {
 		err = errors.Join(err, r.sink.Close())
 	}
-	r.over()
+	r.forgetNote()
 	r.leave()
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
@@ -210,9 +212,7 @@ func (r *receiver) open(ctx context.Context, o *wire.Open) error {
 	if err != nil {
 		return err
 	}
-	if err := r.remember(); err != nil {
-		return err
-	}
+	r.remember()
 	r.dirs[0] = &inDir{dir: r.base.Dir}
 	r.tops = o.Tops
 	r.opened = true

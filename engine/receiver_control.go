@@ -109,6 +109,9 @@ func (q *admitQueue) take(ctx context.Context) ([]job, error) {
 
 // admitAll works on announced entries in order.
 func (r *receiver) admitAll(ctx context.Context) error {
+	if err := r.waitNoted(ctx); err != nil {
+		return err
+	}
 	for {
 		jobs, err := r.queue.take(ctx)
 		if err != nil {

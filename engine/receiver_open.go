@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/hmac"
+	"encoding/hex"
 	"fmt"
 
 	"scp_rdma/localfs"
@@ -45,27 +46,51 @@ func (r *receiver) markTop(d *localfs.Dir) {
 }
 
 // remember has the server know, also after a power cut, that files are being written
-// below the target that no disk may have.
-func (r *receiver) remember() error {
+// below the target that no disk may have. That is on the disk before the first entry is
+// taken (admitAll), and meanwhile the streams are made.
+func (r *receiver) remember() {
 	path := r.sink.Path()
 	if r.cfg.State == nil || path == "" {
-		return nil
+		return
 	}
-	source := fmt.Sprintf("%x", r.source)
 	r.suspect = r.cfg.State.Suspect(path)
 	if r.suspect {
 		r.log.Info("this host went down while files were being written there: those that are there are compared by their contents", "path", path)
 	}
 	if r.fsync {
+		return
+	}
+	noted := make(chan struct{})
+	r.noted = noted
+	go func() { // waited for by forgetNote
+		defer close(noted)
+		r.over, r.noteErr = r.cfg.State.Begin(path, r.sourceName())
+	}()
+}
+
+// waitNoted waits until remember has done its work.
+func (r *receiver) waitNoted(ctx context.Context) error {
+	if r.noted == nil {
 		return nil
 	}
-	end, err := r.cfg.State.Begin(path, source)
-	if err != nil {
+	if _, err := wait(ctx, r.noted); err != nil {
 		return err
 	}
-	r.over = end
-	return nil
+	return r.noteErr
 }
+
+// forgetNote tells that the session is over.
+func (r *receiver) forgetNote() {
+	if r.noted == nil {
+		return
+	}
+	<-r.noted
+	if r.over != nil {
+		r.over()
+	}
+}
+
+func (r *receiver) sourceName() string { return hex.EncodeToString(r.source) }
 
 // settled notes that all is there as it should be.
 func (r *receiver) settled() {
@@ -73,7 +98,7 @@ func (r *receiver) settled() {
 		r.sink.Unmark(r.base.Dir, r.base.Name)
 	}
 	if r.suspect && r.totals.failed.Load() == 0 {
-		r.cfg.State.Settled(r.sink.Path(), fmt.Sprintf("%x", r.source))
+		r.cfg.State.Settled(r.sink.Path(), r.sourceName())
 	}
 }
 
