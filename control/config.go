@@ -10,14 +10,14 @@ import (
 // Config is what a control connection can be told. Zero fields take the default.
 type Config struct {
 	Keepalive time.Duration // ping after so long without sending; 0: 1 s, a third of Timeout if that is less
-	Timeout   time.Duration // give the peer up after so long without a byte from it; 0: 30 s
+	Timeout   time.Duration // give the peer up after so long without a byte from it; 0: 30 s. Less than 2 s is too little: peers ping each second
 	Handshake time.Duration // for the whole of connecting, preambles, TLS and proofs; 0: 10 s
 	Logger    hclog.Logger  // nil: silent
 }
 
 func (c Config) withDefaults() Config {
 	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
+		c.Timeout = defaultTimeout
 	}
 	if c.Keepalive == 0 {
 		c.Keepalive = min(time.Second, c.Timeout/3)
@@ -57,8 +57,12 @@ const (
 	wayDead = 4 * time.Second
 	// readBuffer is what one read takes, and the step in which a message grows.
 	readBuffer = 64 << 10
-	// writePiece is what must be taken within Timeout: at 30 s, 9 KB/s.
+	// defaultTimeout is Config.Timeout where it is 0.
+	defaultTimeout = 30 * time.Second
+	// writePiece is what must be taken within defaultTimeout, and as much less within a
+	// shorter one: 9 KB/s.
 	writePiece = 256 << 10
+	minPiece   = 4 << 10
 )
 
 var (

@@ -126,9 +126,9 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, syscall.ETIMEDOUT):
-		return fmt.Errorf("recv: %w: nothing is acknowledged any more (%w)", ErrSilent, err)
+		return fmt.Errorf("recv: %w", c.unreachable(err))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("recv: %w: not a byte for %v", ErrSilent, c.cfg.Timeout)
+		return fmt.Errorf("recv: %w: not a byte for %v (--timeout)", ErrSilent, c.cfg.Timeout)
 	}
 	return fmt.Errorf("recv: %w", err)
 }

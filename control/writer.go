@@ -47,19 +47,30 @@ func (c *Conn) flush(b []byte) error {
 		if err := c.armWrite(); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
-		n, err := c.nc.Write(b[:min(len(b), writePiece)])
+		n, err := c.nc.Write(b[:min(len(b), c.piece())])
 		b = b[n:]
 		switch {
 		case err == nil:
 		case errors.Is(err, syscall.ETIMEDOUT):
-			return fmt.Errorf("send: %w: nothing is acknowledged any more (%w)", ErrSilent, err)
+			return fmt.Errorf("send: %w", c.unreachable(err))
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("send: %w: %d bytes are not taken", ErrSilent, len(b))
+			return fmt.Errorf("send: %w: %d bytes are not taken within %v (--timeout)", ErrSilent, len(b), c.cfg.Timeout)
 		default:
 			return fmt.Errorf("send: %w", err)
 		}
 	}
 	return nil
+}
+
+// piece is what must be taken within Timeout: less if that is short, so that a network
+// is not too slow for a short one.
+func (c *Conn) piece() int {
+	return int(max(min(c.cfg.Timeout, defaultTimeout)*writePiece/defaultTimeout, minPiece))
+}
+
+// unreachable is what the kernel's ETIMEDOUT means: tune has asked for it.
+func (c *Conn) unreachable(err error) error {
+	return fmt.Errorf("%w: nothing is acknowledged for %v (%w)", ErrSilent, min(c.cfg.Timeout, wayDead), err)
 }
 
 // armWrite sets the deadline of the next write.
