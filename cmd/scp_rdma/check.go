@@ -15,7 +15,7 @@ const portHabit = "-p is the port; modes and times are always kept"
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := errors.Join(o.checkSides(f), o.checkTimes()); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds()); err != nil {
 		return err
 	}
 	switch {
@@ -33,18 +33,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("--no-auth does without keys: it excludes --key-file and --authorized")
 	case o.authorized != "" && o.key != "":
 		return usagef("--authorized lists the keys that are taken: it excludes --key-file")
-	case o.keygen && o.server:
-		return usagef("keygen makes a key, -s makes its own by itself")
-	case o.devices && (o.server || o.keygen):
-		return usagef("devices only looks: it excludes -s and keygen")
-	case o.clean && (o.server || o.keygen || o.devices):
-		return usagef("clean only removes what is left over: it excludes -s, keygen and devices")
 	case o.checksum && o.ignore:
 		return usagef("--checksum and --ignore-times contradict each other")
 	case f.Changed("state-dir") && o.stateDir == "":
 		return usagef("--state-dir: an empty name is no directory")
-	case o.timeout < time.Second:
-		return usagef("--timeout %v: it takes 1s or more", o.timeout)
 	case o.json && !o.devices:
 		return usagef("--json is for devices")
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
@@ -79,6 +71,19 @@ func (o *options) check(f *pflag.FlagSet) error {
 	return err
 }
 
+// checkDeeds finds two that are asked for at once.
+func (o *options) checkDeeds() error {
+	switch {
+	case o.keygen && o.server:
+		return usagef("keygen makes a key, -s makes its own by itself")
+	case o.devices && (o.server || o.keygen):
+		return usagef("devices only looks: it excludes -s and keygen")
+	case o.clean && (o.server || o.keygen || o.devices):
+		return usagef("clean only removes what is left over: it excludes -s, keygen and devices")
+	}
+	return nil
+}
+
 // checkTimes finds those that aren't any.
 func (o *options) checkTimes() error {
 	for _, t := range []struct {
@@ -88,6 +93,9 @@ func (o *options) checkTimes() error {
 		if t.d < 0 {
 			return usagef("--%s %v: a time can't be negative", t.flag, t.d)
 		}
+	}
+	if o.timeout < minTimeout {
+		return usagef("--timeout %v: it takes %v or more, for a peer gives a sign of life each second", o.timeout, minTimeout)
 	}
 	return nil
 }

@@ -10,10 +10,6 @@ const helpWidth = 80
 
 // help is the whole of --help.
 func help() string {
-	var flags strings.Builder
-	for _, g := range (&options{}).groups() {
-		fmt.Fprintf(&flags, "%s:\n%s\n", g.title, g.flags.FlagUsagesWrapped(helpWidth))
-	}
 	return fmt.Sprintf(`scp_rdma sends files and directory trees to another host at the speed of its NICs.
 
 Usage:
@@ -68,5 +64,14 @@ cleanly and lets a server's running sessions end; the second ends at once.
 
 Exit codes (the highest of 1 to 6 that applies wins; newer versions may have
 more: take any code that is not listed as a failure):
-%s`, strings.TrimSuffix(flags.String(), "\n"), exitTable())
+%s`, flagTable(), exitTable())
+}
+
+// flagTable is every flag under its heading.
+func flagTable() string {
+	var flags strings.Builder
+	for _, g := range (&options{}).groups() {
+		fmt.Fprintf(&flags, "%s:\n%s\n", g.title, g.flags.FlagUsagesWrapped(helpWidth))
+	}
+	return strings.TrimSuffix(flags.String(), "\n")
 }

@@ -65,8 +65,11 @@ const (
 	defaultPort  = 1777
 	defaultGrace = 10 * time.Second
 	defaultWait  = 5 * time.Minute
-	// defaultTimeout: hosts under memory pressure stand still for many seconds.
+	// defaultTimeout: hosts under memory pressure stand still for many seconds. It is
+	// what transports wait for a peer by themselves, too.
 	defaultTimeout = 30 * time.Second
+	// minTimeout is more than the second after which a peer gives a sign of life.
+	minTimeout = 2 * time.Second
 	// cleanAge: what an interrupted transfer left is gone on from for so long.
 	cleanAge   = 7 * 24 * time.Hour
 	maxStreams = engine.MaxStreams
@@ -157,9 +160,9 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
-	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is frozen: from which nothing came for `DUR`")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
+	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is dead or frozen for `DUR`, 2s or more: not even the sign of life came that each side gives every second; a slow disk gives it too, and is waited for")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
 		" (in this build: "+strings.Join(builtIn(), ", ")+")")
 	f.CountVarP(&o.verbose, "verbose", "v", "log more to stderr: -v info, -vv debug, -vvv trace")

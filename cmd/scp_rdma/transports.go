@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -64,7 +65,7 @@ func clientTransports(o *options, peer netip.AddrPort, log hclog.Logger) (*trans
 		list = append(list, verbs.New(o.verbsConfig(devices, named.verbs, log)))
 	}
 	if len(named.verbs) == 0 && !o.addressed() {
-		list = append(list, tcp.New(tcp.Config{Rails: named.tcp, Peer: peer, Logger: log.Named("tcp")}))
+		list = append(list, tcp.New(tcp.Config{Rails: named.tcp, Peer: peer, Timeout: o.patience(), Logger: log.Named("tcp")}))
 	}
 	return transport.NewRegistry(list...).Select(o.transport)
 }
@@ -78,7 +79,7 @@ func serverTransports(o *options, addr netip.AddrPort, log hclog.Logger) (*trans
 	if err != nil {
 		return nil, nil, err
 	}
-	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Logger: log.Named("tcp")})
+	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Timeout: o.patience(), Logger: log.Named("tcp")})
 	list := []transport.Transport{t}
 	if verbs.Built {
 		list = slices.Insert(list, 0, transport.Transport(verbs.New(o.verbsConfig(devices, named.verbs, log))))
@@ -107,7 +108,7 @@ func usable(ctx context.Context, o *options, reg *transport.Registry) (names []s
 
 // verbsConfig is what the flags say of verbs.
 func (o *options) verbsConfig(devices verbs.Provider, rails []string, log hclog.Logger) verbs.Config {
-	c := verbs.Config{Devices: devices, Rails: rails, Port: o.ibPort, Logger: log.Named("verbs")}
+	c := verbs.Config{Devices: devices, Rails: rails, Port: o.ibPort, Timeout: o.patience(), Logger: log.Named("verbs")}
 	if o.gidIndex >= 0 {
 		c.GID = &o.gidIndex
 	}
@@ -117,6 +118,10 @@ func (o *options) verbsConfig(devices verbs.Provider, rails []string, log hclog.
 	}
 	return c
 }
+
+// patience is how long transports wait for a peer: less than by themselves where
+// --timeout is less. More is for control alone, which knows the frozen from the dead.
+func (o *options) patience() time.Duration { return min(o.timeout, defaultTimeout) }
 
 // addressed says that a port or GID index was given, which only verbs has.
 func (o *options) addressed() bool { return o.ibPort != 0 || o.gidIndex >= 0 }
