@@ -14,6 +14,7 @@ import (
 // Transport joins endpoints of one process.
 type Transport struct {
 	rails []transport.Rail
+	lossy lossy
 
 	mu    sync.Mutex
 	links map[key]*link
@@ -124,7 +125,7 @@ func (e *endpoint) Connect(ctx context.Context, _ []byte) (transport.Stream, err
 	}
 	e.once.Do(func() {}) // Close is a no-op from here on
 	e.forget()
-	return newStream(e.req, e.link), nil
+	return newStream(e.req, e.link, &e.t.lossy), nil
 }
 
 // connect proves both ends to each other: equal keys and equal numbers.
@@ -136,7 +137,10 @@ func (e *endpoint) connect(ctx context.Context) error {
 		e.t.mu.Lock()
 		e.link = e.t.links[e.key()]
 		e.t.mu.Unlock()
-		if e.link == nil || !hmac.Equal(e.link.proof, proof(e.req)) {
+		if e.link == nil {
+			return transport.ErrPeerGone
+		}
+		if !hmac.Equal(e.link.proof, proof(e.req)) {
 			return transport.ErrProof
 		}
 		select {

@@ -2,9 +2,11 @@ package mem
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -45,6 +47,7 @@ type stream struct {
 	link  *link
 	me    int // index of this end in link.ends
 	slots []*transport.Slot
+	lossy *lossy
 	once  sync.Once
 
 	mu   sync.Mutex
@@ -52,16 +55,16 @@ type stream struct {
 	err  error
 }
 
-func newStream(req transport.OpenRequest, l *link) transport.Stream {
+func newStream(req transport.OpenRequest, l *link, loss *lossy) transport.Stream {
 	me := int(req.Role) - 1
 	slots := transport.MakeSlots(make([]byte, req.Slots*(transport.HeadRoom+req.SlotSize)), req.Slots, req.SlotSize)
 	if req.Role == transport.Sender {
 		s := &sendStream{ledger: transport.NewSendLedger(req.Slots, req.Epoch)}
-		s.req, s.link, s.me, s.slots, s.held = req, l, me, slots, map[uint32]bool{}
+		s.req, s.link, s.me, s.slots, s.held, s.lossy = req, l, me, slots, map[uint32]bool{}, loss
 		return s
 	}
 	s := &recvStream{ledger: transport.NewRecvLedger(req.Slots, req.Epoch)}
-	s.req, s.link, s.me, s.slots, s.held = req, l, me, slots, map[uint32]bool{}
+	s.req, s.link, s.me, s.slots, s.held, s.lossy = req, l, me, slots, map[uint32]bool{}, loss
 	return s
 }
 
@@ -93,8 +96,11 @@ func (s *stream) usable(ctx context.Context) error {
 	return nil
 }
 
-// receive waits for a packet.
-func (s *stream) receive(ctx context.Context, from chan packet) (packet, error) {
+// errOverdue: nothing has come for so long that it may be lost.
+var errOverdue = errors.New("overdue")
+
+// receive waits for a packet, at most until late fires.
+func (s *stream) receive(ctx context.Context, from chan packet, late <-chan time.Time) (packet, error) {
 	select { // what was sent before the peer closed still counts
 	case p := <-from:
 		return p, nil
@@ -103,6 +109,13 @@ func (s *stream) receive(ctx context.Context, from chan packet) (packet, error) 
 	select {
 	case p := <-from:
 		return p, nil
+	case <-late:
+		select {
+		case p := <-from:
+			return p, nil
+		default:
+			return packet{}, errOverdue
+		}
 	case <-s.mine():
 		return packet{}, transport.ErrClosed
 	case <-s.theirs():
@@ -190,13 +203,19 @@ func (s *sendStream) wait(ctx context.Context, ready func(*transport.SendLedger)
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
+	again := false
 	for !ready(s.ledger) {
-		if s.ledger.Ask(false) {
-			if err := s.transmit(ctx, s.link.down, packet{cdc: wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}}); err != nil {
+		if s.ledger.Ask(again) {
+			if err := s.ask(ctx, again); err != nil {
 				return err
 			}
 		}
-		p, err := s.receive(ctx, s.link.up)
+		late, stop := s.lossy.overdue()
+		p, err := s.receive(ctx, s.link.up, late)
+		stop()
+		if again = errors.Is(err, errOverdue); again {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -205,6 +224,15 @@ func (s *sendStream) wait(ctx context.Context, ready func(*transport.SendLedger)
 		}
 	}
 	return nil
+}
+
+// ask says that the writer is blocked. Once more is only said where there is room
+// for the rest: the receiver may be slow, with nothing lost.
+func (s *sendStream) ask(ctx context.Context, again bool) error {
+	if s.lossy.loses() || again && len(s.link.down) >= spare/2 {
+		return nil
+	}
+	return s.transmit(ctx, s.link.down, packet{cdc: wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}})
 }
 
 // Send implements transport.SendStream.
@@ -276,7 +304,7 @@ func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 		if err := s.usable(ctx); err != nil {
 			return nil, s.fail("recv", err)
 		}
-		p, err := s.receive(ctx, s.link.down)
+		p, err := s.receive(ctx, s.link.down, nil)
 		if err != nil {
 			return nil, s.fail("recv", err)
 		}
@@ -324,6 +352,9 @@ func (s *recvStream) take(p packet) (*transport.Slot, error) {
 func (s *recvStream) tell(kind wire.CDCKind) {
 	p := packet{cdc: wire.CDC{Kind: kind, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}}
 	s.ledger.Told()
+	if s.lossy.loses() {
+		return
+	}
 	select {
 	case s.link.up <- p:
 	case <-s.theirs():
