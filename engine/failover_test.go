@@ -24,7 +24,7 @@ func TestStreamsThatBreakLoseNothing(t *testing.T) {
 			"sender": {DropAfter: 6}, "receiver": {RecvDropAfter: 3}, "both": {DropAfter: 7, RecvDropAfter: 5},
 		} {
 			t.Run(name+", "+side, func(t *testing.T) {
-				k := start(t, kind, func(k *kit) { k.breaks = plan.RecvDropAfter })
+				k := start(t, kind, func(k *kit) { k.faults.server = plan })
 				k.client = transporttest.Faulty(k.client, transporttest.Plan{DropAfter: plan.DropAfter})
 				dir := sample(t)
 				// More frames than slots: some have certainly arrived before the stream breaks.

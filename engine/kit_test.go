@@ -50,8 +50,14 @@ type kit struct {
 	describe func(context.Context) []byte
 	state    engine.State
 	addrs    func() []string
-	left     bool   // temporaries may be left in the end
-	breaks   uint64 // each stream breaks at the server after so many frames
+	left     bool // temporaries may be left in the end
+	faults   faults
+}
+
+// faults are those of either end, and how a transfer must be for them to matter.
+type faults struct {
+	client, server transporttest.Plan
+	slots, size    int // 0: as ever
 }
 
 type ended struct {
@@ -108,9 +114,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 	if k.client == nil {
 		k.client = tcp.New(tcp.Config{Peer: ln.Addr()})
 	}
-	if k.breaks > 0 {
-		k.server = transporttest.Faulty(k.server, transporttest.Plan{RecvDropAfter: k.breaks})
-	}
+	k.client, k.server = transporttest.Faulty(k.client, k.faults.client), transporttest.Faulty(k.server, k.faults.server)
 	root, err := localfs.OpenRoot(k.dst, false)
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +227,7 @@ func (k *kit) pushCtx(ctx context.Context, src engine.Source, options ...func(*e
 	cfg := engine.SendConfig{
 		Server: k.dial(), Transports: transport.NewRegistry(k.client), Streams: 2,
 		Source: src, Target: localfs.Target{Contents: true}, Observer: w,
+		Slots: k.faults.slots, SlotSize: k.faults.size,
 	}
 	for _, o := range options {
 		o(&cfg)

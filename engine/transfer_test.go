@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,11 +20,18 @@ import (
 	"scp_rdma/wire"
 )
 
+// noise is n bytes no two parts of which are equal.
+func noise(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // never fails
+	return string(b)
+}
+
 // sample has small, empty and large files, and directories.
 func sample(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	files := map[string]string{"empty": "", "a/b/c/deep": "deep", "large": strings.Repeat("0123456789abcdef", 400_000)}
+	files := map[string]string{"empty": "", "a/b/c/deep": "deep", "large": noise(6_400_000)}
 	for i := range 300 {
 		files[fmt.Sprintf("d%d/f%d", i%7, i)] = strings.Repeat("x", i*37%9000)
 	}
@@ -65,26 +73,23 @@ func TestATreeArrivesOverEveryTransport(t *testing.T) {
 }
 
 func TestEveryQueueAtSizeOneDoesNotDeadlock(t *testing.T) {
-	for name, kind := range kinds() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			k := start(t, kind)
-			dir := t.TempDir()
-			write(t, dir, map[string]string{"a/b/c/d/e/f": strings.Repeat("y", 50_000), "a/1": "1", "a/2": "2", "z": ""})
-			for _, l := range []string{"a/l1", "a/b/l2", "l3"} {
-				if err := os.Link(filepath.Join(dir, "a/1"), filepath.Join(dir, l)); err != nil {
-					t.Fatal(err)
-				}
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind)
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"a/b/c/d/e/f": noise(50_000), "a/1": "1", "a/2": "2", "z": ""})
+		for _, l := range []string{"a/l1", "a/b/l2", "l3"} {
+			if err := os.Link(filepath.Join(dir, "a/1"), filepath.Join(dir, l)); err != nil {
+				t.Fatal(err)
 			}
-			r, _, err := k.push(contents(t, dir), func(c *engine.SendConfig) {
-				c.Window, c.Slots, c.SlotSize, c.Streams = 1, 1, 4096, 3
-			})
-			if err != nil || r.Links != 3 || r.Failed != 0 {
-				t.Fatalf("send: %v, %+v", err, r)
-			}
-			same(t, dir, k.dst)
+		}
+		r, _, err := k.push(contents(t, dir), func(c *engine.SendConfig) {
+			c.Window, c.Slots, c.SlotSize, c.Streams = 1, 1, 4096, 3
 		})
-	}
+		if err != nil || r.Links != 3 || r.Failed != 0 {
+			t.Fatalf("send: %v, %+v", err, r)
+		}
+		same(t, dir, k.dst)
+	})
 }
 
 func TestSeveralClientsAtOnce(t *testing.T) {
@@ -147,77 +152,83 @@ func (f *bentFile) Verify() error {
 }
 
 func TestAFileThatChangesIsSentOnceMore(t *testing.T) {
-	k := start(t)
-	dir := sample(t)
-	var small, large atomic.Int32
-	once := func(n *atomic.Int32, name string) func(e *localfs.Entry) error {
-		return func(e *localfs.Entry) error {
-			if e.Name == name && n.Add(1) == 1 {
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind)
+		dir := sample(t)
+		var small, large atomic.Int32
+		once := func(n *atomic.Int32, name string) func(e *localfs.Entry) error {
+			return func(e *localfs.Entry) error {
+				if e.Name == name && n.Add(1) == 1 {
+					return localfs.ErrChanged
+				}
+				return nil
+			}
+		}
+		changeSmall := once(&small, "f9")
+		src := &bent{Source: contents(t, dir), verify: once(&large, "large"),
+			readFile: func(e *localfs.Entry, _ []byte) error { return changeSmall(e) }}
+		r, w, err := k.push(src, func(c *engine.SendConfig) { c.SlotSize = 64 << 10 })
+		if err != nil || r.Resent != 2 || r.Failed != 0 || len(w.problems) != 0 {
+			t.Fatalf("send: %v, %+v, %v", err, r, w.problems)
+		}
+		same(t, dir, k.dst)
+	})
+}
+
+func TestAFileThatGoesOnChangingIsReportedAndNeverNamed(t *testing.T) {
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind)
+		dir := sample(t)
+		changing := func(e *localfs.Entry) error {
+			if e.Name == "large" || e.Name == "f9" {
 				return localfs.ErrChanged
 			}
 			return nil
 		}
-	}
-	changeSmall := once(&small, "f9")
-	src := &bent{Source: contents(t, dir), verify: once(&large, "large"),
-		readFile: func(e *localfs.Entry, _ []byte) error { return changeSmall(e) }}
-	r, w, err := k.push(src, func(c *engine.SendConfig) { c.SlotSize = 64 << 10 })
-	if err != nil || r.Resent != 2 || r.Failed != 0 || len(w.problems) != 0 {
-		t.Fatalf("send: %v, %+v, %v", err, r, w.problems)
-	}
-	same(t, dir, k.dst)
-}
-
-func TestAFileThatGoesOnChangingIsReportedAndNeverNamed(t *testing.T) {
-	k := start(t)
-	dir := sample(t)
-	changing := func(e *localfs.Entry) error {
-		if e.Name == "large" || e.Name == "f9" {
-			return localfs.ErrChanged
+		src := &bent{Source: contents(t, dir), verify: changing,
+			readFile: func(e *localfs.Entry, _ []byte) error { return changing(e) }}
+		r, w, err := k.push(src)
+		if err != nil || r.Failed != 2 || len(w.problems) != 2 || r.Files != 301 {
+			t.Fatalf("send: %v, %+v, %v", err, r, w.problems)
 		}
-		return nil
-	}
-	src := &bent{Source: contents(t, dir), verify: changing,
-		readFile: func(e *localfs.Entry, _ []byte) error { return changing(e) }}
-	r, w, err := k.push(src)
-	if err != nil || r.Failed != 2 || len(w.problems) != 2 || r.Files != 301 {
-		t.Fatalf("send: %v, %+v, %v", err, r, w.problems)
-	}
-	for _, p := range w.problems {
-		if !errors.Is(p.Err, localfs.ErrChanged) || !strings.HasPrefix(p.Path, dir) {
-			t.Errorf("problem %+v", p)
+		for _, p := range w.problems {
+			if !errors.Is(p.Err, localfs.ErrChanged) || !strings.HasPrefix(p.Path, dir) {
+				t.Errorf("problem %+v", p)
+			}
 		}
-	}
-	for _, name := range []string{"large", "d2/f9"} {
-		if _, err := os.Lstat(filepath.Join(k.dst, name)); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s got its name: %v", name, err)
+		for _, name := range []string{"large", "d2/f9"} {
+			if _, err := os.Lstat(filepath.Join(k.dst, name)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s got its name: %v", name, err)
+			}
 		}
-	}
+	})
 }
 
 func TestAHardLinkIsWholeWhenTheFirstOfItsGroupFails(t *testing.T) {
-	k := start(t)
-	dir := t.TempDir()
-	write(t, dir, map[string]string{"first": "contents"})
-	for _, l := range []string{"second", "third"} {
-		if err := os.Link(filepath.Join(dir, "first"), filepath.Join(dir, l)); err != nil {
-			t.Fatal(err)
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind)
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"first": "contents"})
+		for _, l := range []string{"second", "third"} {
+			if err := os.Link(filepath.Join(dir, "first"), filepath.Join(dir, l)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	var n atomic.Int32
-	src := &bent{Source: contents(t, dir), readFile: func(*localfs.Entry, []byte) error {
-		if n.Add(1) == 1 {
-			return io.ErrUnexpectedEOF
+		var n atomic.Int32
+		src := &bent{Source: contents(t, dir), readFile: func(*localfs.Entry, []byte) error {
+			if n.Add(1) == 1 {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}}
+		r, _, err := k.push(src)
+		if err != nil || r.Failed != 1 || r.Files != 1 || r.Links != 1 {
+			t.Fatalf("send: %v, %+v", err, r)
 		}
-		return nil
-	}}
-	r, _, err := k.push(src)
-	if err != nil || r.Failed != 1 || r.Files != 1 || r.Links != 1 {
-		t.Fatalf("send: %v, %+v", err, r)
-	}
-	if got := read(t, k.dst); len(got) != 2 {
-		t.Errorf("arrived: %v", got)
-	}
+		if got := read(t, k.dst); len(got) != 2 {
+			t.Errorf("arrived: %v", got)
+		}
+	})
 }
 
 // badSink fails some files.
@@ -241,57 +252,63 @@ func (b *badSink) Mkdir(d *localfs.Dir, name string) (*localfs.Dir, error) {
 }
 
 func TestWhatTheReceiverCannotMakeIsReportedAndTheRestArrives(t *testing.T) {
-	k := start(t, func(k *kit) {
-		k.sink = func(s engine.Sink) engine.Sink { return &badSink{Sink: s, err: os.ErrPermission} }
-	})
-	dir := sample(t)
-	r, w, err := k.push(contents(t, dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// d3, the 43 files in it, and f9 in d2.
-	if r.Failed != 45 || r.Files != 303-44 || len(w.problems) != 2 {
-		t.Errorf("%+v, problems %v", r, w.problems)
-	}
-	for _, p := range w.problems {
-		if !p.Remote || !strings.Contains(p.Err.Error(), "permission denied") {
-			t.Errorf("problem %+v", p)
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind, func(k *kit) {
+			k.sink = func(s engine.Sink) engine.Sink { return &badSink{Sink: s, err: os.ErrPermission} }
+		})
+		dir := sample(t)
+		r, w, err := k.push(contents(t, dir))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		// d3, the 43 files in it, and f9 in d2.
+		if r.Failed != 45 || r.Files != 303-44 || len(w.problems) != 2 {
+			t.Errorf("%+v, problems %v", r, w.problems)
+		}
+		for _, p := range w.problems {
+			if !p.Remote || !strings.Contains(p.Err.Error(), "permission denied") {
+				t.Errorf("problem %+v", p)
+			}
+		}
+	})
 }
 
 func TestAFullDiskEndsTheSessionWithItsName(t *testing.T) {
-	k := start(t, func(k *kit) {
-		k.sink = func(s engine.Sink) engine.Sink { return &badSink{Sink: s, err: fmt.Errorf("put: %w", errNoSpace)} }
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind, func(k *kit) {
+			k.sink = func(s engine.Sink) engine.Sink { return &badSink{Sink: s, err: fmt.Errorf("put: %w", errNoSpace)} }
+		})
+		_, _, err := k.push(contents(t, sample(t)))
+		var remote *engine.RemoteError
+		if !errors.As(err, &remote) || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("send: %v", err)
+		}
+		if s := waitOn(t, k.sessions); !errors.Is(s.err, errNoSpace) {
+			t.Errorf("server: %v", s.err)
+		}
 	})
-	_, _, err := k.push(contents(t, sample(t)))
-	var remote *engine.RemoteError
-	if !errors.As(err, &remote) || !strings.Contains(err.Error(), "no space left") {
-		t.Errorf("send: %v", err)
-	}
-	if s := waitOn(t, k.sessions); !errors.Is(s.err, errNoSpace) {
-		t.Errorf("server: %v", s.err)
-	}
 }
 
 func TestClientInterruptedLeavesNothingHalf(t *testing.T) {
-	k := start(t)
-	dir := sample(t)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	reason := errors.New("ctrl-c")
-	src := &bent{Source: contents(t, dir), verify: func(*localfs.Entry) error { cancel(reason); <-ctx.Done(); return nil }}
-	_, _, err := k.pushCtx(ctx, src, func(c *engine.SendConfig) { c.SlotSize = 64 << 10 })
-	if !errors.Is(err, reason) {
-		t.Errorf("send: %v", err)
-	}
-	s := waitOn(t, k.sessions)
-	var remote *engine.RemoteError
-	if !errors.As(s.err, &remote) || remote.Code != wire.ByeCancelled {
-		t.Errorf("server: %v", s.err)
-	}
-	if _, err := os.Lstat(filepath.Join(k.dst, "large")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file got its name without its seal: %v", err)
-	}
+	everywhere(t, func(t *testing.T, kind func(k *kit)) {
+		k := start(t, kind)
+		dir := sample(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		reason := errors.New("ctrl-c")
+		src := &bent{Source: contents(t, dir), verify: func(*localfs.Entry) error { cancel(reason); <-ctx.Done(); return nil }}
+		_, _, err := k.pushCtx(ctx, src, func(c *engine.SendConfig) { c.SlotSize = 64 << 10 })
+		if !errors.Is(err, reason) {
+			t.Errorf("send: %v", err)
+		}
+		s := waitOn(t, k.sessions)
+		var remote *engine.RemoteError
+		if !errors.As(s.err, &remote) || remote.Code != wire.ByeCancelled {
+			t.Errorf("server: %v", s.err)
+		}
+		if _, err := os.Lstat(filepath.Join(k.dst, "large")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file got its name without its seal: %v", err)
+		}
+	})
 }
 
 func TestServerThatStopsSaysSo(t *testing.T) {
