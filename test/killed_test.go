@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,11 +16,17 @@ const halfway = 16 << 20
 // small file has been sent before it.
 func midway(t *testing.T, w who, args ...string) (*server, *process, *gate) {
 	t.Helper()
+	return midwayWith(t, w, nil, args...)
+}
+
+// midwayWith is midway with flags for the client.
+func midwayWith(t *testing.T, w who, flags []string, args ...string) (*server, *process, *gate) {
+	t.Helper()
 	s, g := newStage(t), newGate(t, halfway)
 	s.add("a-small", []byte("small"), nil)
 	s.add("large", bytesOf(1, 2*halfway), g.act)
 	srv := serve(t, w, folder(t, w), args...)
-	c := srv.client(t, w, s.dir+"/.", "in/")
+	c := srv.client(t, w, append(flags, s.dir+"/.", "in/")...)
 	g.waitReached(t)
 	eventually(t, "the small file arrives", func() bool { return exists(filepath.Join(srv.dir, "in/a-small")) })
 	return srv, c, g
@@ -38,7 +45,7 @@ func unfinished(t *testing.T, srv *server) {
 	absent(t, filepath.Join(srv.dir, "in/large"))
 }
 
-func TestAKilledClientLeavesNothingHalfMadeAndTheServerServesOn(t *testing.T) {
+func TestAKilledClientLeavesNothingHalfMadeUnderAFinalNameAndTheNextGoesOn(t *testing.T) {
 	eachUser(t, func(t *testing.T, w who) {
 		srv, c, _ := midway(t, w)
 		c.signal(t, unix.SIGKILL)
@@ -46,10 +53,30 @@ func TestAKilledClientLeavesNothingHalfMadeAndTheServerServesOn(t *testing.T) {
 			t.Errorf("the client ended by itself: %d", code)
 		}
 		srv.stillServes(t)
-		eventually(t, "the server drops what the client left", func() bool { return len(hidden(t, srv.dir)) == 0 })
 		unfinished(t, srv)
+		goesOn(t, srv, w)
 		srv.stop(t)
 	})
+}
+
+// goesOn sends what midway began once more, and fails the test unless a part of it was
+// there already and nothing is left over in the end.
+func goesOn(t *testing.T, srv *server, w who) {
+	t.Helper()
+	eventually(t, "the server is done with what the client left", func() bool { return len(hidden(t, srv.dir)) == 2 })
+	src := folder(t, w)
+	data, large := bytesOf(1, 2*halfway), filepath.Join(src, "large")
+	write(t, large, data)
+	write(t, filepath.Join(src, "a-small"), []byte("small"))
+	then := time.Unix(1e9, 0) // as on the stage
+	must(t, os.Chtimes(large, then, then))
+	r := srv.send(t, w, src+"/.", "in/")
+	r.wants(t, 0)
+	if !contains(r.out, "already there of half files") {
+		t.Errorf("it does not say that it went on: %s", r.out)
+	}
+	arrived(t, filepath.Join(srv.dir, "in/large"), data)
+	nothingHidden(t, srv.dir)
 }
 
 func TestAnInterruptedClientEndsWith130AndLeavesNothingHalfMade(t *testing.T) {
@@ -67,6 +94,7 @@ func TestAnInterruptedClientEndsWith130AndLeavesNothingHalfMade(t *testing.T) {
 			}
 			srv.stillServes(t)
 			unfinished(t, srv)
+			goesOn(t, srv, nobody())
 			srv.stop(t)
 		})
 	}
@@ -74,7 +102,7 @@ func TestAnInterruptedClientEndsWith130AndLeavesNothingHalfMade(t *testing.T) {
 
 func TestWhenTheServerIsKilledTheClientSaysSoAndNoFileIsHalfMade(t *testing.T) {
 	eachUser(t, func(t *testing.T, w who) {
-		srv, c, g := midway(t, w)
+		srv, c, g := midwayWith(t, w, []string{"--retry-for", "0"})
 		srv.signal(t, unix.SIGKILL)
 		srv.wait(t)
 		g.pass()
@@ -104,7 +132,7 @@ func TestAStoppedServerLetsRunningSessionsEndWithinTheGraceTime(t *testing.T) {
 }
 
 func TestAStoppedServerCutsSessionsAfterTheGraceTime(t *testing.T) {
-	srv, c, g := midway(t, nobody(), "--grace", "100ms")
+	srv, c, g := midwayWith(t, nobody(), []string{"--retry-for", "1s"}, "--grace", "100ms")
 	srv.signal(t, unix.SIGTERM)
 	if code := srv.wait(t); code != 143 {
 		t.Errorf("the server ends with %d: %s", code, srv.err.String())
@@ -114,7 +142,9 @@ func TestAStoppedServerCutsSessionsAfterTheGraceTime(t *testing.T) {
 		t.Errorf("the client ends with %d: %s", code, c.err.String())
 	}
 	unfinished(t, srv)
-	nothingHidden(t, srv.dir)
+	if n := len(hidden(t, srv.dir)); n != 2 {
+		t.Errorf("half a file and its journal should be there: %v", hidden(t, srv.dir))
+	}
 }
 
 func TestAServerWithOnceEndsAfterTheFirstSession(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"scp_rdma/internal/testkit"
 	"scp_rdma/keys"
+	"scp_rdma/state"
 )
 
 // patience is how long a test waits for what should come at once: much longer
@@ -51,7 +52,7 @@ func start(t *testing.T, w who, name string, args ...string) *process {
 	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.Dir = "/"
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66", keys.EnvFile+"="+keyOf(t, w))
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66", keys.EnvFile+"="+keyOf(t, w), state.EnvDir+"="+filepath.Join(filepath.Dir(keyOf(t, w)), "state"))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if w.uid != 0 {
 		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: w.uid, Gid: w.uid}

@@ -199,7 +199,7 @@ func (s *server) stillServes(t *testing.T) {
 	write(t, proof, []byte("served"))
 	s.send(t, nobody(), proof, "after/").wants(t, 0)
 	arrived(t, filepath.Join(s.dir, "after", "proof"), []byte("served"))
-	nothingHidden(t, s.dir)
+	nothingHidden(t, filepath.Join(s.dir, "after"))
 }
 
 // stop ends the server as a person would, and fails the test unless it was

@@ -25,7 +25,7 @@ type console struct {
 	problems tally           // what was not copied
 	skipped  tally           // what is never copied
 	missed   tally           // sources that can't be had; of problems
-	shown    map[string]bool // problems told before the server was lost: they come again
+	shown    map[string]bool // what was told: it comes again once a server that was lost is found
 	again    bool            // it was
 	waiting  bool            // it has been said that the server is busy
 	deaf     bool            // stdout can't be written to
@@ -129,7 +129,14 @@ func (c *console) Scarce(need, free uint64) {
 // hoped for says at its start why.
 func (c *console) Chosen(transport string, passed []error) {
 	for _, err := range passed {
-		c.above("going over " + quote(transport) + ", not " + reason(err))
+		text := "going over " + quote(transport) + ", not " + reason(err)
+		c.mu.Lock()
+		before := c.shown[text]
+		c.shown[text] = true
+		c.mu.Unlock()
+		if !before { // it comes again with each session
+			c.above(text)
+		}
 	}
 }
 
