@@ -16,6 +16,7 @@ import (
 
 	"scp_rdma/control"
 	"scp_rdma/keys"
+	"scp_rdma/state"
 )
 
 // TestMain makes this test binary the program itself, where it is called so.
@@ -23,14 +24,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(keyed{m}, map[string]func(){"scp_rdma": func() { os.Exit(program()) }})
 }
 
-// keyed runs the tests with a key in place, as on hosts that are set up.
+// keyed runs the tests with a key in place, as on hosts that are set up, and leaves
+// what servers of this host remember alone.
 type keyed struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
 func (k keyed) Run() int {
 	dir, err := os.MkdirTemp("", "scp_rdma-cmd")
 	if err == nil {
-		err = os.Setenv(keys.EnvFile, filepath.Join(dir, "key"))
+		err = errors.Join(os.Setenv(keys.EnvFile, filepath.Join(dir, "key")), os.Setenv(state.EnvDir, filepath.Join(dir, "state")))
 	}
 	if err == nil {
 		_, err = keys.Create(os.Getenv(keys.EnvFile))
@@ -69,7 +71,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, raceEnv, keys.EnvFile+"="+os.Getenv(keys.EnvFile))
+			e.Vars = append(e.Vars, raceEnv, keys.EnvFile+"="+os.Getenv(keys.EnvFile), state.EnvDir+"="+os.Getenv(state.EnvDir))
 			e.Values[serverKey{}] = &served{t: t}
 			return nil
 		},
