@@ -21,7 +21,8 @@ func counts(r *engine.Report) string {
 			parts = append(parts, plural(c.n, c.one, c.many))
 		}
 	}
-	return fmt.Sprintf("%s, %s in %s, %s", strings.Join(parts, ", "), size(r.Bytes), seconds(r.Elapsed), rate(r.Bytes, r.Elapsed))
+	// What was there of half files has not travelled.
+	return fmt.Sprintf("%s, %s in %s, %s", strings.Join(parts, ", "), size(r.Bytes), seconds(r.Elapsed), rate(r.Bytes-min(r.Resumed, r.Bytes), r.Elapsed))
 }
 
 // rate is bytes per second. Over less than a millisecond it would say more about
