@@ -210,7 +210,7 @@ func (s *sender) transfer(ctx context.Context) error {
 	defer stopWake()
 	c.run(s.readControl)
 	if s.cfg.Observer != nil {
-		c.run(s.watchStall)
+		c.run(func(ctx context.Context) error { return s.watchStall(ctx, s.conn.Heard) })
 	}
 	err := s.runStreams(c)
 	if err == nil {

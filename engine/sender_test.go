@@ -44,10 +44,10 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 // told counts what a sender tells.
 type told struct {
 	Observer
-	stalled int
+	stalled atomic.Int64
 }
 
-func (o *told) Stalled(time.Duration) { o.stalled++ }
+func (o *told) Stalled(time.Duration) { o.stalled.Add(1) }
 
 // A disk that takes nothing for a while is told of, once each time.
 func TestASlowDiskIsNamed(t *testing.T) {
@@ -56,7 +56,15 @@ func TestASlowDiskIsNamed(t *testing.T) {
 		s := newSender(SendConfig{Observer: o})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- s.watchStall(ctx) }()
+		var mute atomic.Bool
+		go func() {
+			done <- s.watchStall(ctx, func() time.Time {
+				if mute.Load() {
+					return time.Time{}
+				}
+				return time.Now()
+			})
+		}()
 		for _, step := range []struct {
 			units int // sent, or with a result
 			wait  time.Duration
@@ -73,9 +81,17 @@ func TestASlowDiskIsNamed(t *testing.T) {
 			}
 			<-time.After(step.wait)
 			synctest.Wait()
-			if o.stalled != step.want {
-				t.Errorf("after %+v: told %d times", step, o.stalled)
+			if o.stalled.Load() != int64(step.want) {
+				t.Errorf("after %+v: told %d times", step, o.stalled.Load())
 			}
+		}
+		// One that is frozen has no slow disk.
+		mute.Store(true)
+		s.record(streamKey{}, nil, 1)
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if o.stalled.Load() != 2 {
+			t.Error("a server that does not answer was said to be slow")
 		}
 		cancel()
 		if err := <-done; err != nil {

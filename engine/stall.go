@@ -23,8 +23,9 @@ func (s *sender) stalled(now time.Time) time.Duration {
 	return now.Sub(time.Unix(0, s.lastDone.Load()))
 }
 
-// watchStall tells of each time that nothing gets on.
-func (s *sender) watchStall(ctx context.Context) error {
+// watchStall tells of each time that nothing gets on although the server answers, which
+// it was heard last when heard says.
+func (s *sender) watchStall(ctx context.Context, heard func() time.Time) error {
 	t := time.NewTicker(stallAfter / 2)
 	defer t.Stop()
 	told := false
@@ -32,6 +33,9 @@ func (s *sender) watchStall(ctx context.Context) error {
 		select {
 		case now := <-t.C:
 			d := s.stalled(now)
+			if now.Sub(heard()) > silentAfter {
+				d = 0 // it does not answer: that is for control to say
+			}
 			if d >= stallAfter && !told {
 				s.cfg.Observer.Stalled(d)
 			}

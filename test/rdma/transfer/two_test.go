@@ -59,7 +59,41 @@ func TestBetweenTwoGuests(t *testing.T) {
 		check(t, os.WriteFile(note(name), nil, 0o600))
 		meet(t, name+".compared")
 	}
+	cutWires(t, s, large)
 	check(t, os.WriteFile(note("end"), nil, 0o600))
+}
+
+// cutWires cuts the second wire in the middle of a transfer, and mends it: once while
+// control runs over the first, once while it runs over the second.
+func cutWires(t *testing.T, s *server, large string) {
+	t.Helper()
+	for i, ip := range strings.Fields(os.Getenv("RDMA_PEER_IPS"))[:2] {
+		name := []string{"cut", "cut with control"}[i]
+		cmd, out := s.midway(t, "-j", "4", "-d", "rxe0,rxe1", large, ip+":"+name+"/")
+		check(t, os.WriteFile(note(name+".down"), nil, 0o600))
+		start := time.Now()
+		first := moved("rxe0")
+		until(t, out, func() bool {
+			return strings.Contains(out.String(), "a stream broke") || strings.Contains(out.String(), "looking for the server again")
+		})
+		t.Logf("%s: told after %v", name, time.Since(start))
+		told := moved("rxe0")
+		until(t, out, func() bool { return moved("rxe0") > told+2<<20 || cmd.ProcessState != nil })
+		t.Logf("%s: the other carries on after %v; it has carried %d MiB since the cut", name, time.Since(start), (moved("rxe0")-first)>>20)
+		check(t, os.WriteFile(note(name+".up"), nil, 0o600))
+		before := moved("rxe1")
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		until(t, out, func() bool { return moved("rxe1") > before+2<<20 || len(ended) > 0 })
+		again := moved("rxe1") - before
+		err := <-ended
+		t.Logf("%s", out)
+		if err != nil || again < 2<<20 {
+			t.Fatalf("%s: the transfer ends with %v; mended, the wire carried %d bytes: %s", name, err, again, out)
+		}
+		check(t, os.WriteFile(note(name), nil, 0o600))
+		meet(t, name+".compared")
+	}
 }
 
 func receive(t *testing.T, large, small string) {
@@ -69,19 +103,38 @@ func receive(t *testing.T, large, small string) {
 	check(t, os.WriteFile(note("key"), key, 0o600))
 	check(t, os.WriteFile(note("listening"), nil, 0o600))
 	for !there("end") {
-		for _, name := range []string{"one", "eight", "both"} {
-			if !there(name) || there(name+".compared") {
-				continue
-			}
-			for _, src := range []string{large, small} {
-				arrived(t, src, filepath.Join(s.dir, name, filepath.Base(src)))
-			}
-			check(t, os.RemoveAll(filepath.Join(s.dir, name)))
-			check(t, os.WriteFile(note(name+".compared"), nil, 0o600))
+		for _, name := range []string{"one", "eight", "both", "cut", "cut with control"} {
+			compared(t, s, name, large, small)
+			obey(t, name, "down")
+			obey(t, name, "up")
 		}
 		pause()
 	}
 	s.stop(t)
+}
+
+// compared compares what has come of a transfer once the other guest says it is over.
+func compared(t *testing.T, s *server, name, large, small string) {
+	t.Helper()
+	if !there(name) || there(name+".compared") {
+		return
+	}
+	arrived(t, large, filepath.Join(s.dir, name, filepath.Base(large)))
+	if !strings.HasPrefix(name, "cut") {
+		arrived(t, small, filepath.Join(s.dir, name, filepath.Base(small)))
+	}
+	check(t, os.RemoveAll(filepath.Join(s.dir, name)))
+	check(t, os.WriteFile(note(name+".compared"), nil, 0o600))
+}
+
+// obey sets the second interface up or down as the other guest asks, once.
+func obey(t *testing.T, name, what string) {
+	t.Helper()
+	if !there(name+"."+what) || there(name+"."+what+".done") {
+		return
+	}
+	run(t, "ip", "link", "set", "eth1", what)
+	check(t, os.WriteFile(note(name+"."+what+".done"), nil, 0o600))
 }
 
 func note(name string) string { return filepath.Join(os.Getenv("RDMA_MEET"), name) }
