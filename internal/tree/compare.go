@@ -53,6 +53,8 @@ type Options struct {
 	SkipRoot bool // the mode and times of the roots themselves may differ
 	Max      int  // differences to report; 0: 100. The walk ends when it is reached
 	Workers  int  // readers of file contents; 0: one per CPU
+
+	Growing *Growing // not nil: the second tree is being made still
 }
 
 // errEnough ends the walk when Options.Max differences were found.
@@ -68,11 +70,13 @@ var errEnough = errors.New("enough differences")
 // allocate in blocks of different sizes and copying programs in larger ones.
 func Compare(a, b string, o Options) ([]Diff, error) {
 	c := newComparer(o)
+	o.Growing.begin()
 	c.start()
 	err := c.roots(a, b)
 	if werr := c.finish(); err == nil || errors.Is(err, errEnough) {
 		err = werr
 	}
+	o.Growing.end(err == nil && len(c.diffs) == 0)
 	if err != nil {
 		return c.diffs, fmt.Errorf("compare %s and %s: %w", a, b, err)
 	}
@@ -200,7 +204,8 @@ func (c *comparer) entry(a, b place, path string) error {
 		c.differ(path, Kind, a.kind(), b.kind())
 		return nil
 	}
-	if path != "." || !c.opts.SkipRoot {
+	later := c.opts.Growing != nil && a.kind() == "directory"
+	if !later && (path != "." || !c.opts.SkipRoot) {
 		c.meta(a, b, path)
 	}
 	switch a.kind() {

@@ -58,7 +58,7 @@ func (c *comparer) file(a, b place, path string) error {
 		c.differ(path, Size, a.st.Size, b.st.Size)
 		return nil
 	}
-	if a.st.Size == 0 && !c.opts.Xattrs {
+	if c.opts.Growing.known(b, path) || a.st.Size == 0 && !c.opts.Xattrs {
 		return nil
 	}
 	p, err := openPair(a, b, path)

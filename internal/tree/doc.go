@@ -20,6 +20,8 @@
 //	    sides: large files in ranges, by several workers
 //	[4] where the first tree has holes, the second must not have data
 //
+// With Growing it asks whether what a killed transfer has left is right so far.
+//
 // Memory is bounded by the largest single directory and by the number of
 // inodes that have a hard link not met yet, not by the size of the trees.
 //

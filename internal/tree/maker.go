@@ -83,6 +83,7 @@ func (g *maker) fileAt(parent int, name string, size int64, mode uint32, mtime t
 	}
 	for _, s := range data {
 		g.write(fd, s)
+		g.stats.Data += s.end - s.off
 	}
 	if g.spec.Xattrs && g.rng.IntN(4) == 0 {
 		g.xattr(fd)

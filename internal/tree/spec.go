@@ -30,6 +30,7 @@ type Stats struct {
 	Symlinks int
 	Links    int   // further names of a file
 	Bytes    int64 // sizes of the files, each inode once
+	Data     int64 // of them, those that are not in holes
 }
 
 // Generate makes the tree that spec describes in dir, which it makes if it is

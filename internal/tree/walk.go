@@ -22,8 +22,10 @@ func (c *comparer) directory(a, b place, path string) error {
 		return fmt.Errorf("second tree, %q: %w", path, err)
 	}
 	defer unix.Close(fb) //nolint:errcheck // read only: nothing can be lost
-	if err := c.xattrs(fa, fb, path); err != nil {
-		return err
+	if c.opts.Growing == nil {
+		if err := c.xattrs(fa, fb, path); err != nil {
+			return err
+		}
 	}
 	names, err := c.common(fa, fb, path)
 	if err != nil {
@@ -53,10 +55,14 @@ func (c *comparer) common(fa, fb int, path string) ([]string, error) {
 	for len(na) > 0 || len(nb) > 0 {
 		switch {
 		case len(nb) == 0 || len(na) > 0 && na[0] < nb[0]:
-			c.differ(join(path, na[0]), Missing, "", "")
+			if !c.opts.Growing.mayLack() {
+				c.differ(join(path, na[0]), Missing, "", "")
+			}
 			na = na[1:]
 		case len(na) == 0 || nb[0] < na[0]:
-			c.differ(join(path, nb[0]), Extra, "", "")
+			if !c.opts.Growing.mayHave(nb[0]) {
+				c.differ(join(path, nb[0]), Extra, "", "")
+			}
 			nb = nb[1:]
 		default:
 			both = append(both, na[0])
