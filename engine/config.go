@@ -65,6 +65,8 @@ type Sink interface {
 	// begins one: files that outlive the session.
 	OpenHalf(p localfs.Put) (localfs.HalfFile, []byte, error)
 	CreateHalf(p localfs.Put) (localfs.HalfFile, error)
+	// Forget removes what is left of such a file that is there whole by now.
+	Forget(p localfs.Put)
 	// Mark leaves a few bytes beside a directory, for Target.Continues; Unmark removes them.
 	Mark(parent *localfs.Dir, name string, b []byte) error
 	Unmark(parent *localfs.Dir, name string)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -191,5 +192,41 @@ func TestAGroupOfHardLinksComesOutRightWhateverIsThere(t *testing.T) {
 				t.Errorf("inodes %d, %d, %d", st[0].Ino, st[1].Ino, st[2].Ino)
 			}
 		})
+	}
+}
+
+// A server that is killed when it has just named a file leaves its journal; one that
+// was sent meanwhile by another way, half of it. With the file there, they go.
+func TestWhatIsLeftOfAWholeFileGoes(t *testing.T) {
+	for _, suffixes := range [][]string{{".journal"}, {".part", ".journal"}} {
+		m := newStateful()
+		k := start(t, remembering(m))
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"large": random(16 << 20)})
+		old(t, dir)
+		k.broken(m, dir, 10)
+		aside := t.TempDir()
+		for _, path := range hidden(t, k.dst) {
+			for _, s := range suffixes {
+				if strings.HasSuffix(path, s) {
+					must(t, os.Link(path, filepath.Join(aside, filepath.Base(path))))
+				}
+			}
+		}
+		if _, _, err := k.push(contents(t, dir)); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(aside)
+		must(t, err)
+		for _, e := range entries {
+			must(t, os.Rename(filepath.Join(aside, e.Name()), filepath.Join(k.dst, e.Name())))
+		}
+		changed := time.Now()
+		<-time.After(time.Until(changed.Add(1100 * time.Millisecond))) // what is younger may be in use
+		r, _, err := k.push(contents(t, dir))
+		if err != nil || r.Skipped != 1 {
+			t.Fatalf("send: %v, %+v", err, r)
+		}
+		same(t, dir, k.dst)
 	}
 }

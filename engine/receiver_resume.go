@@ -58,6 +58,9 @@ func (r *receiver) skip(f *inFile, found localfs.Found) wire.Answer {
 		r.forget(f)
 		return failed(f.id, err)
 	}
+	if r.vault != nil && f.put.Size >= keepFrom {
+		r.sink.Forget(f.put)
+	}
 	r.totals.skipped.Add(1)
 	r.forget(f)
 	return wire.Answer{ID: f.id, Action: wire.ActionSkip}

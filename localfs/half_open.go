@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -164,3 +165,30 @@ func (h *half) start(dir int) (*half, error) {
 	}
 	return h, nil
 }
+
+// Forget removes what an earlier session has left of a file that is there whole by now:
+// half of it, or its journal, which stays if a session is killed just when it has named
+// the file. What a transfer is writing stays.
+func (s *Sink) Forget(p Put) {
+	// It is tidying: whatever goes wrong leaves it to Clean.
+	_ = s.within(p.Dir, p.Name, func(dir int) error {
+		h, _, err := s.openHalf(dir, p)
+		if err == nil {
+			return h.remove(dir)
+		}
+		journal := hiddenOf(p.Name, journalSuffix)
+		var st unix.Stat_t
+		if !errors.Is(err, fs.ErrNotExist) || fstatat(dir, journal, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+			return nil //nolint:nilerr // in use, or nothing there
+		}
+		// One that was made after the look before is not older than that.
+		if age := time.Since(time.Unix(st.Ctim.Unix())); age < orphanAge {
+			return nil
+		}
+		return removeName(dir, journal)
+	})
+}
+
+// orphanAge: a journal without its file is left over if nobody has written to it for so
+// long; it is made right after its file.
+const orphanAge = time.Second
