@@ -172,7 +172,7 @@ type PendingFile interface {
 
 // HalfFile is a file that can outlive its session: until Commit it has a hidden name
 // made from its own, and a journal beside it. It is locked (flock(2)) while it is open.
-// Keep, Note and Truncate only when no WriteAt is running.
+// Keep and Truncate only when no WriteAt is running.
 type HalfFile interface {
 	PendingFile
 	ID() FileID
