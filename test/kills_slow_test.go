@@ -2,5 +2,5 @@
 
 package e2e
 
-// crashKills is how often TestKilledAgainAndAgain kills.
-const crashKills = 200
+// kills is how often TestKilledAgainAndAgain kills an end.
+const kills = 200
