@@ -2,5 +2,5 @@
 
 package e2e
 
-// kills is how often TestKilledAgainAndAgain kills an end.
-const kills = 200
+// crashKills is how often TestKilledAgainAndAgain kills.
+const crashKills = 200

@@ -2,5 +2,5 @@
 
 package e2e
 
-// kills is how often TestKilledAgainAndAgain kills an end.
-const kills = 12
+// crashKills is how often TestKilledAgainAndAgain kills.
+const crashKills = 12

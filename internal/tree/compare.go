@@ -51,14 +51,10 @@ type Options struct {
 	Owners   bool
 	Xattrs   bool // user.* of files and directories
 	SkipRoot bool // the mode and times of the roots themselves may differ
+	Max      int  // differences to report; 0: 100. The walk ends when it is reached
+	Workers  int  // readers of file contents; 0: one per CPU
 
-	// Partial: the second tree is half made. What is there must be right, but for the
-	// metadata of directories and which names share an inode. Names with the prefix
-	// Hidden may be there too.
-	Partial bool
-	Hidden  string
-	Max     int // differences to report; 0: 100. The walk ends when it is reached
-	Workers int // readers of file contents; 0: one per CPU
+	Growing *Growing // not nil: the second tree is being made still
 }
 
 // errEnough ends the walk when Options.Max differences were found.
@@ -74,11 +70,13 @@ var errEnough = errors.New("enough differences")
 // allocate in blocks of different sizes and copying programs in larger ones.
 func Compare(a, b string, o Options) ([]Diff, error) {
 	c := newComparer(o)
+	o.Growing.begin()
 	c.start()
 	err := c.roots(a, b)
 	if werr := c.finish(); err == nil || errors.Is(err, errEnough) {
 		err = werr
 	}
+	o.Growing.end(err == nil && len(c.diffs) == 0)
 	if err != nil {
 		return c.diffs, fmt.Errorf("compare %s and %s: %w", a, b, err)
 	}
@@ -142,20 +140,11 @@ func (c *comparer) fail(err error) {
 
 // differ records one difference.
 func (c *comparer) differ(path string, what Aspect, a, b any) {
-	if c.opts.Partial && c.opts.forgives(path, what) {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.diffs) < c.opts.Max {
 		c.diffs = append(c.diffs, Diff{Path: path, Aspect: what, A: fmt.Sprint(a), B: fmt.Sprint(b)})
 	}
-}
-
-// forgives says whether a tree that is half made may differ so.
-func (o Options) forgives(path string, what Aspect) bool {
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	return what == Missing || what == Group || what == Extra && o.Hidden != "" && strings.HasPrefix(name, o.Hidden)
 }
 
 // enough says whether the walk should end.
@@ -215,7 +204,8 @@ func (c *comparer) entry(a, b place, path string) error {
 		c.differ(path, Kind, a.kind(), b.kind())
 		return nil
 	}
-	if path != "." || !c.opts.SkipRoot {
+	later := c.opts.Growing != nil && a.kind() == "directory"
+	if !later && (path != "." || !c.opts.SkipRoot) {
 		c.meta(a, b, path)
 	}
 	switch a.kind() {
@@ -231,9 +221,6 @@ func (c *comparer) entry(a, b place, path string) error {
 
 // meta compares what lstat tells of every kind of entry.
 func (c *comparer) meta(a, b place, path string) {
-	if c.opts.Partial && a.kind() == "directory" {
-		return // it gets them last
-	}
 	mask := uint32(0o777)
 	if c.opts.Special {
 		mask = 0o7777

@@ -155,37 +155,3 @@ func TestADifferenceIsOneLine(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
-
-// A copy that is half made lacks something, and differs in nothing else.
-func TestAHalfMadeTreeIsForgivenWhatItLacksOnly(t *testing.T) {
-	spec := Spec{Seed: 4, Files: 150}
-	a, _ := generate(t, spec)
-	b, _ := generate(t, spec)
-	for _, err := range []error{
-		os.Remove(filepath.Join(b, "plain/0000/00/file00000001.dat")), os.Chmod(filepath.Join(b, "modes/dir-0555"), 0o700),
-		touch(filepath.Join(b, "plain/.hidden.1")), os.Mkdir(filepath.Join(b, ".hidden.2"), 0o700), unlink(filepath.Join(b, "hardlinks/one-again")),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	o := Options{Partial: true, Hidden: ".hidden."}
-	if diffs, err := Compare(a, b, o); err != nil || len(diffs) > 0 {
-		t.Errorf("%v, %v", diffs, err)
-	}
-	wrong := []string{"plain/0000/00/file00000002.dat", "plain/zzz", "sizes/size65536", "sizes/size4096", "times/at0.000000000"}
-	for i, err := range []error{
-		os.Chmod(filepath.Join(b, wrong[0]), 0o600), touch(filepath.Join(b, wrong[1])), flip(0)(filepath.Join(b, wrong[2])),
-		os.Truncate(filepath.Join(b, wrong[3]), 4095), later(filepath.Join(b, wrong[4])),
-	} {
-		if err != nil {
-			t.Fatal(wrong[i], err)
-		}
-	}
-	diffs, err := Compare(a, b, o)
-	for _, path := range wrong {
-		if !slices.ContainsFunc(diffs, func(d Diff) bool { return d.Path == path }) || err != nil {
-			t.Errorf("%s: forgiven: %v, %v", path, diffs, err)
-		}
-	}
-}
