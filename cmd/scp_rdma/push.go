@@ -90,7 +90,7 @@ func settle(ctx context.Context, con *console, r *engine.Report, err error) erro
 	if sig, ok := interrupted(ctx); ok && err != nil {
 		err = sig
 	}
-	if r != nil && (err == nil || r.Files > 0 || r.Skipped > 0) {
+	if r != nil && (err == nil || r.Files > 0 || r.Skipped > 0 || travelled(r) > 0) {
 		con.summary(r, err == nil)
 	}
 	if r != nil && err == nil && r.Unverified > 0 {

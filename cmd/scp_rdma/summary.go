@@ -25,6 +25,14 @@ func counts(r *engine.Report) string {
 	return fmt.Sprintf("%s, %s in %s, %s", strings.Join(parts, ", "), size(r.Bytes), seconds(r.Elapsed), rate(r.Bytes-min(r.Resumed, r.Bytes), r.Elapsed))
 }
 
+// travelled is what the rails carried.
+func travelled(r *engine.Report) (n uint64) {
+	for _, rail := range r.Rails {
+		n += rail.Bytes
+	}
+	return n
+}
+
 // rate is bytes per second. Over less than a millisecond it would say more about
 // the clock than about the transfer.
 func rate(n uint64, d time.Duration) string {
@@ -82,7 +90,7 @@ func carried(r *engine.Report) string {
 func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 	first := "sent " + counts(r)
 	if !done {
-		first = "not finished: " + first
+		first = "not finished: " + first + ", " + size(travelled(r)) + " carried"
 	}
 	lines := []string{first}
 	if text := carried(r); text != "" {

@@ -19,15 +19,10 @@ import (
 func TestBetweenTwoGuests(t *testing.T) {
 	large, small := tree(t)
 	if os.Getenv("RDMA_HOST") == "1" {
-		receive(t, large, small)
+		receive(t, "all", large, small, "one", "eight", "both")
 		return
 	}
-	meet(t, "listening")
-	key, err := os.ReadFile(note("key"))
-	check(t, err)
-	dir := t.TempDir()
-	check(t, os.WriteFile(filepath.Join(dir, "key"), key, 0o600))
-	s := &server{env: append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key"))}
+	s := peer(t, "all")
 	to := strings.Fields(os.Getenv("RDMA_PEER_IPS"))[0] + ":"
 	code, text := s.send(t, "devices", strings.TrimSuffix(to, ":"))
 	if code != 0 || !strings.Contains(text, "verbs: rxe0 - rxe0: works, ") || !strings.Contains(text, "verbs: rxe1 - rxe1: works, ") || !strings.Contains(text, "tcp: ") {
@@ -59,14 +54,29 @@ func TestBetweenTwoGuests(t *testing.T) {
 		check(t, os.WriteFile(note(name), nil, 0o600))
 		meet(t, name+".compared")
 	}
-	cutWires(t, s, large)
-	check(t, os.WriteFile(note("end"), nil, 0o600))
+	check(t, os.WriteFile(note("all.end"), nil, 0o600))
 }
 
-// cutWires cuts the second wire in the middle of a transfer, and mends it: once while
-// control runs over the first, once while it runs over the second.
-func cutWires(t *testing.T, s *server, large string) {
+// peer is the server in the other guest.
+func peer(t *testing.T, what string) *server {
 	t.Helper()
+	meet(t, what+".listening")
+	key, err := os.ReadFile(note(what + ".key"))
+	check(t, err)
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, "key"), key, 0o600))
+	return &server{env: append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key"))}
+}
+
+// TestAWireThatIsCutBetweenTwoGuests: the second wire is cut in the middle of a transfer,
+// and mended: once while control runs over the first, once while it runs over the second.
+func TestAWireThatIsCutBetweenTwoGuests(t *testing.T) {
+	large, _ := tree(t)
+	if os.Getenv("RDMA_HOST") == "1" {
+		receive(t, "wires", large, "", "cut", "cut with control")
+		return
+	}
+	s := peer(t, "wires")
 	for i, ip := range strings.Fields(os.Getenv("RDMA_PEER_IPS"))[:2] {
 		name := []string{"cut", "cut with control"}[i]
 		cmd, out := s.midway(t, "-j", "4", "-d", "rxe0,rxe1", large, ip+":"+name+"/")
@@ -94,16 +104,19 @@ func cutWires(t *testing.T, s *server, large string) {
 		check(t, os.WriteFile(note(name), nil, 0o600))
 		meet(t, name+".compared")
 	}
+	check(t, os.WriteFile(note("wires.end"), nil, 0o600))
 }
 
-func receive(t *testing.T, large, small string) {
+// receive serves the other guest until it says that all is over.
+func receive(t *testing.T, what, large, small string, names ...string) {
+	t.Helper()
 	s := serve(t)
 	key, err := os.ReadFile(filepath.Join(filepath.Dir(s.dir), "key"))
 	check(t, err)
-	check(t, os.WriteFile(note("key"), key, 0o600))
-	check(t, os.WriteFile(note("listening"), nil, 0o600))
-	for !there("end") {
-		for _, name := range []string{"one", "eight", "both", "cut", "cut with control"} {
+	check(t, os.WriteFile(note(what+".key"), key, 0o600))
+	check(t, os.WriteFile(note(what+".listening"), nil, 0o600))
+	for !there(what + ".end") {
+		for _, name := range names {
 			compared(t, s, name, large, small)
 			obey(t, name, "down")
 			obey(t, name, "up")
@@ -120,7 +133,7 @@ func compared(t *testing.T, s *server, name, large, small string) {
 		return
 	}
 	arrived(t, large, filepath.Join(s.dir, name, filepath.Base(large)))
-	if !strings.HasPrefix(name, "cut") {
+	if small != "" {
 		arrived(t, small, filepath.Join(s.dir, name, filepath.Base(small)))
 	}
 	check(t, os.RemoveAll(filepath.Join(s.dir, name)))
