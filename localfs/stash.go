@@ -75,6 +75,7 @@ func (s *Sink) makeStash() *stash {
 		return &stash{err: err}
 	}
 	s.h.release(s.base.node)
+	dropStale(base)
 	name := s.hidden + stashName
 	if err := mkdirat(base, name, 0o700); err != nil {
 		return &stash{err: err}
