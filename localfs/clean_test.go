@@ -46,16 +46,11 @@ func TestCleanGoesByAge(t *testing.T) {
 				part("noted"): 30, journal("noted"): 1, part("bare"): 8, journal("alone"): 8, journal("newly"): 1,
 				hiddenOf("m", markSuffix): 8, hiddenOf("n", markSuffix): 1, "d/e/" + part("deep"): 8, "mine.part": 8,
 			}
-			var want []string
+			want := []string{part("old"), journal("old"), part("bare"), journal("alone"), hiddenOf("m", markSuffix), "d/e/" + part("deep")}
 			for name, n := range days {
 				plant(t, dir, map[string]string{name: "x"})
 				must(t, os.Chmod(filepath.Join(dir, name), 0o600))
 				age(t, dir, n, name)
-			}
-			for _, name := range []string{
-				part("old"), journal("old"), part("bare"), journal("alone"), hiddenOf("m", markSuffix), "d/e/" + part("deep"),
-			} {
-				want = append(want, name)
 			}
 			before := picture(t, dir)
 			removed, told := clean(t, dir, aWeekAgo)

@@ -173,6 +173,16 @@ func TestWhatChangedSinceItWasFoundIsSeen(t *testing.T) {
 			if err := s.Settle(p, f2); !errors.Is(err, ErrChanged) {
 				t.Errorf("settled: %v", err)
 			}
+			// As it should be already, as far as its metadata tell.
+			st := lstatOf(t, s.dir)
+			if name != "gone" {
+				st = lstatOf(t, s.dir, "f")
+			}
+			q := p
+			q.Meta.Mode, q.Meta.MtimeSec, q.Meta.MtimeNsec = st.Mode&0o7777, st.Mtim.Sec, uint32(st.Mtim.Nsec)
+			if err := s.Settle(q, f2); !errors.Is(err, ErrChanged) {
+				t.Errorf("settled as it is: %v", err)
+			}
 			if again, err := s.OpenFound(p, f2); !errors.Is(err, ErrChanged) {
 				t.Errorf("opened: %v, %v", again, err)
 			}
