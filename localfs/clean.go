@@ -111,7 +111,7 @@ func (c *cleaner) clean(n *dirNode, dir int, name string, st *unix.Stat_t) error
 	switch {
 	case isStash(name):
 		if kind == unix.S_IFDIR && st.Mode&0o777 == 0o700 && c.old(st.Mtim) {
-			return c.cleanStash(n, dir, name)
+			return c.cleanStash(n, dir, name, st)
 		}
 		return nil
 	case !Reserved(name):
@@ -187,18 +187,11 @@ func (c *cleaner) claim(dir int, name string, st *unix.Stat_t, since unix.Timesp
 	if !c.old(since) {
 		return -1, errKept
 	}
-	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	switch {
-	case err == unix.EACCES || err == unix.ELOOP:
-		// No lock tells whether somebody is about to give it another name: whoever is
-		// has given it its mode and mtime just now.
-		if !c.old(st.Ctim) {
-			return -1, errKept
-		}
-		fd = -1
-	case err != nil:
+	fd, err := openToLock(dir, name)
+	if err != nil {
 		return -1, err
-	case tryLock(fd) != nil:
+	}
+	if !c.free(fd, st.Ctim) {
 		return fd, errKept
 	}
 	var now unix.Stat_t
@@ -209,6 +202,33 @@ func (c *cleaner) claim(dir int, name string, st *unix.Stat_t, since unix.Timesp
 		return fd, errKept // another's by now
 	}
 	return fd, nil
+}
+
+// openToLock opens a file for its lock, which over NFS takes one open for writing. -1:
+// its mode denies that, or it is a symbolic link.
+func openToLock(dir int, name string) (int, error) {
+	for _, how := range []int{unix.O_RDWR, unix.O_RDONLY} {
+		fd, err := openat(dir, name, how|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		switch err {
+		case nil:
+			return fd, nil
+		case unix.EACCES, unix.EPERM, unix.ELOOP, unix.ETXTBSY:
+		default:
+			return -1, err
+		}
+	}
+	return -1, nil
+}
+
+// free says whether nobody has locked an open file or directory. Where no lock tells it
+// is free if nobody has changed anything about it since before: who is about to give a
+// file its name has just given it its mode and times.
+func (c *cleaner) free(fd int, ctime unix.Timespec) bool {
+	err := errors.ErrUnsupported
+	if fd >= 0 {
+		err = tryLock(fd)
+	}
+	return err == nil || err != ErrInUse && c.old(ctime)
 }
 
 func (c *cleaner) unlink(n *dirNode, dir int, name string) error {
@@ -225,17 +245,17 @@ func (c *cleaner) old(t unix.Timespec) bool { return time.Unix(t.Unix()).Before(
 func isStash(name string) bool { return temporary(name) && strings.HasSuffix(name, "."+stashName) }
 
 // cleanStash removes such a directory, unless a session holds it.
-func (c *cleaner) cleanStash(n *dirNode, dir int, name string) error {
+func (c *cleaner) cleanStash(n *dirNode, dir int, name string, st *unix.Stat_t) error {
 	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
-	if tryLock(fd) != nil {
+	if !c.free(fd, st.Ctim) {
 		closeQuietly(fd)
-		return nil //nolint:nilerr // a session's, or there is no way to know
+		return nil
 	}
-	st := stash{base: dir, fd: fd, name: name}
-	if err := st.remove(); err != nil {
+	left := stash{base: dir, fd: fd, name: name}
+	if err := left.remove(); err != nil {
 		return err
 	}
 	c.removed(joinPath(n.Path(), name))
