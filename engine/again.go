@@ -81,7 +81,7 @@ func (j *journey) again(ctx context.Context, s *sender, err error) bool {
 				j.addrs = append(j.addrs, a)
 			}
 		}
-	case j.lost == nil || !mayHeal(err):
+	case j.lost == nil || isClosed(s.opened) || !mayHeal(err):
 		return false
 	}
 	left := j.cfg.RetryFor - time.Since(j.since)

@@ -344,7 +344,7 @@ func (r *receiver) contested(ctx context.Context, f *inFile) {
 			// It has its name now, or is gone: as if it came anew.
 			if a := r.consider(f); a.Action != 0 {
 				r.late(f, a)
-				if a.Action != wire.ActionNeed {
+				if ends(a) {
 					r.groupEnded(f)
 				}
 			}
