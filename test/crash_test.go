@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,7 +47,7 @@ func TestAClientOutlivesItsServers(t *testing.T) {
 		c.srv.signal(t, unix.SIGKILL)
 		c.srv.wait(t)
 		c.kills++
-		c.servers++
+		c.killed = time.Now()
 		c.look(t)
 		c.serve(t)
 	}
