@@ -16,7 +16,7 @@ LINT       := .tools/golangci-lint-v2.15.0
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma test-rdma-two fuzz-smoke fuzz slow demo bench bench-rdma clean go
+.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-rdma clean go
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +34,7 @@ check: fmt-check vet lint test fuzz-smoke test-rdma ## all that a change must pa
 	@echo "make check: passed"
 
 check-slow: export TOOLCHAIN_TREE = src
-check-slow: fuzz slow test-rdma ## hours: long fuzzing, a million files, many GiB, speed against cp, a whole toolchain's source over RDMA
+check-slow: fuzz slow test-rdma test-rdma-power ## hours: long fuzzing, a million files, many GiB, 200 kills, power cuts, speed against cp, a whole toolchain's source over RDMA
 	@echo "make check-slow: passed"
 
 fmt: go ## format the Go source
@@ -49,6 +49,7 @@ vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo
 	go vet -tags slow ./test/...
 	go vet -tags rdma ./transport/verbs/... ./test/rdma/...
 	go vet -tags rdma_two ./test/rdma/...
+	go vet -tags rdma_power ./test/rdma/...
 	go vet -tags rdma,slow ./bench
 	CGO_ENABLED=0 go vet ./transport/verbs/...
 
@@ -74,6 +75,10 @@ test-rdma: go ## the tests on real verbs, in a QEMU guest with soft-RoCE devices
 test-rdma-two: go ## whole transfers between two QEMU guests with two wires
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
 	@test/rdma/two
+
+test-rdma-power: go ## power cuts: a QEMU guest that receives is killed, and goes on with the disk it had
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/rdma/power
 
 fuzz-smoke: go ## each fuzz target for FUZZSMOKE (1000 inputs)
 	test/fuzz $(FUZZSMOKE)

@@ -4,4 +4,7 @@
 //	[1] the test bed boots a guest with two devices and starts the test binary
 //	    there, with the program's path in SCP_RDMA_BIN
 //	[2] each test starts a server, sends to it, and compares what has arrived
+//
+// Behind rdma_two are transfers between two guests, run by test/rdma/two; behind
+// rdma_power those that end with a power cut, run by test/rdma/power.
 package transfer

@@ -1,4 +1,4 @@
-//go:build rdma || rdma_two
+//go:build rdma || rdma_two || rdma_power
 
 package transfer
 
@@ -37,7 +37,12 @@ type server struct {
 // serve starts a server and waits until it listens.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
-	dir := t.TempDir()
+	return serveIn(t, t.TempDir(), flags...)
+}
+
+// serveIn is serve with a place for what it receives, and for its key.
+func serveIn(t *testing.T, dir string, flags ...string) *server {
+	t.Helper()
 	s := &server{
 		dir: filepath.Join(dir, "in"), says: &bytes.Buffer{},
 		env: append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key")),

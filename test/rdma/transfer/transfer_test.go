@@ -14,9 +14,6 @@ import (
 	"time"
 )
 
-// self is who the client sends to.
-const self = "127.0.0.1:"
-
 func TestWholeTransfers(t *testing.T) {
 	large, small := tree(t)
 	s := serve(t)

@@ -1,0 +1,45 @@
+//go:build rdma || rdma_power
+
+package transfer
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// self is who the client sends to.
+const self = "127.0.0.1:"
+
+// client is a running transfer.
+type client struct {
+	*exec.Cmd
+	out  *output // all it says
+	done chan struct{}
+}
+
+// begin starts a client; the test's end kills it if it still runs.
+func (s *server) begin(t *testing.T, args ...string) *client {
+	t.Helper()
+	c := &client{Cmd: exec.Command(bin(t), args...), out: &output{}, done: make(chan struct{})}
+	c.Env, c.Stdout, c.Stderr = s.env, c.out, c.out
+	check(t, c.Start())
+	go func() {
+		defer close(c.done)
+		_ = c.Wait() // the exit code tells
+	}()
+	t.Cleanup(func() {
+		_ = c.Process.Kill() // it may have ended
+		<-c.done
+	})
+	return c
+}
+
+// ended says whether the client is over.
+func (c *client) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
