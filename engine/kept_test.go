@@ -230,3 +230,50 @@ func TestWhatIsLeftOfAWholeFileGoes(t *testing.T) {
 		same(t, dir, k.dst)
 	}
 }
+
+// tampering is a sink in which somebody removes half a file's journal between the
+// answer that tells its ranges and the first piece.
+type tampering struct {
+	engine.Sink
+	opened atomic.Int64
+	remove func()
+}
+
+func (s *tampering) OpenHalf(p localfs.Put) (localfs.HalfFile, []byte, error) {
+	if s.opened.Add(1) == 2 {
+		s.remove()
+	}
+	return s.Sink.OpenHalf(p)
+}
+
+func TestHalfAFileThatIsTamperedWithAfterItsRangesWereToldFails(t *testing.T) {
+	m := newStateful()
+	k := start(t, remembering(m))
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"large": random(16 << 20), "small": "s"})
+	old(t, dir)
+	k.broken(m, dir, 10)
+	other := start(t, remembering(m), into(k.dst), func(c *kit) {
+		c.key, c.ring = k.key, k.ring
+		c.sink = func(s engine.Sink) engine.Sink {
+			return &tampering{Sink: s, remove: func() {
+				for _, path := range hidden(t, k.dst) {
+					if strings.HasSuffix(path, ".journal") {
+						must(t, os.Remove(path))
+					}
+				}
+			}}
+		}
+	})
+	r, w, err := other.push(contents(t, dir))
+	if err != nil || r.Failed != 1 || len(w.problems) != 1 {
+		t.Fatalf("send: %v, %+v, %v", err, r, w.problems)
+	}
+	if _, err := os.Lstat(filepath.Join(k.dst, "large")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it got its name: %v", err)
+	}
+	if r, _, err := k.push(contents(t, dir)); err != nil || r.Failed > 0 {
+		t.Fatalf("again: %v, %+v", err, r)
+	}
+	same(t, dir, k.dst)
+}

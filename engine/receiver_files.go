@@ -314,7 +314,8 @@ func (f *inFile) create(r *receiver, summed bool) error {
 		file, err = f.openHalf(r)
 		return file, err
 	})
-	if errors.Is(err, localfs.ErrUnsafe) {
+	// Not in the place of a half that was told: nobody would send what that had.
+	if errors.Is(err, localfs.ErrUnsafe) && f.half == nil {
 		r.log.Warn("a file is written without a journal: what lies in its place can't be removed", "path", r.pathOf(f), "error", err)
 		p, err = r.create(func() (localfs.PendingFile, error) { return r.sink.CreateFile(f.put) })
 		f.pending = p
