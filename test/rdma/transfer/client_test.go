@@ -5,6 +5,8 @@ package transfer
 import (
 	"os/exec"
 	"testing"
+
+	trees "scp_rdma/internal/tree"
 )
 
 // self is who the client sends to.
@@ -41,5 +43,18 @@ func (c *client) ended() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// alike fails the test for each difference between a source and its copy.
+func alike(t *testing.T, src, copied string, o trees.Options) {
+	t.Helper()
+	diffs, err := trees.Compare(src, copied, o)
+	check(t, err)
+	for _, d := range diffs {
+		t.Error(d)
+	}
+	if t.Failed() {
+		t.FailNow()
 	}
 }
