@@ -66,10 +66,16 @@ func (c *crash) serve(t *testing.T) {
 	c.srv = listening(t, start(t, root(), line[0], line[1:]...), root(), in)
 }
 
-// client starts the client.
+// client starts the client. It puts the tree into sub, under its own name.
 func (c *crash) client(t *testing.T, args ...string) *process {
 	t.Helper()
-	line := c.a.in(append(append([]string{setting.bin, "-j", "2"}, args...), c.src, "10.77.1.2:sub/")...)
+	return c.clientTo(t, "sub/", args...)
+}
+
+// clientTo is client with a destination.
+func (c *crash) clientTo(t *testing.T, to string, args ...string) *process {
+	t.Helper()
+	line := c.a.in(append(append([]string{setting.bin, "-j", "2"}, args...), c.src, "10.77.1.2:"+to)...)
 	return start(t, root(), line[0], line[1:]...)
 }
 

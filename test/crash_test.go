@@ -33,11 +33,12 @@ func TestKilledAgainAndAgain(t *testing.T) {
 }
 
 // TestAClientOutlivesItsServers: the server is killed and started again under a client
-// that nobody starts again.
+// that nobody starts again. The destination is a name: when the client comes again, the
+// directory of that name is not one to put the tree into.
 func TestAClientOutlivesItsServers(t *testing.T) {
 	const kills = 5
 	c := newCrash(t, tree.Spec{Seed: 12, Files: 1500, Large: 2, LargeSize: 192 << 20})
-	client := c.client(t)
+	client := c.clientTo(t, "sub/src")
 	for range kills {
 		goal := c.a.sent(t, "rail1") + c.data/(kills+3) + c.rng.Int64N(16<<20)
 		eventually(t, "the client sends", func() bool { return c.a.sent(t, "rail1") >= goal || client.ended() })
