@@ -147,6 +147,11 @@ func (s *Sink) linkGroup(st *stash, dir int, p *Put) error {
 	if err != unix.EEXIST {
 		return err
 	}
+	var mine, there unix.Stat_t
+	if fstatat(st.fd, group, &mine, unix.AT_SYMLINK_NOFOLLOW) == nil && fstatat(dir, p.Name, &there, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		fileID(&mine) == fileID(&there) {
+		return nil // of an earlier session: it is that file already
+	}
 	hidden, err := s.makeHidden(link)
 	if err != nil {
 		return err
