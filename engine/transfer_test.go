@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -323,7 +324,7 @@ func TestServerThatStopsSaysSo(t *testing.T) {
 		}
 		return nil
 	}}
-	_, _, err := k.push(src)
+	_, _, err := k.push(src, func(c *engine.SendConfig) { c.RetryFor = 200 * time.Millisecond })
 	var remote *engine.RemoteError
 	if !errors.As(err, &remote) || remote.Code != wire.ByeCancelled || !strings.Contains(err.Error(), "stopping") {
 		t.Errorf("send: %v", err)
