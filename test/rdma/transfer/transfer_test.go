@@ -118,7 +118,7 @@ func TestAKilledPeerIsNoticed(t *testing.T) {
 	for _, victim := range []string{"server", "client"} {
 		t.Run(victim, func(t *testing.T) {
 			s := serve(t)
-			cmd, out := s.midway(t, "-j", "4", "-d", "rxe0,rxe1", large, self)
+			cmd, out := s.midway(t, "-j", "4", "-d", "rxe0,rxe1", "--retry-for", "0", large, self)
 			if victim == "server" {
 				check(t, s.cmd.Process.Kill())
 				_ = s.cmd.Wait()
