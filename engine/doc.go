@@ -18,17 +18,22 @@
 // The receiver:
 //
 //	[1] answers Hello and Open, makes the target's directory
-//	[2] admits entries in order: makes directories and links, answers "need" for files
+//	[2] admits entries in order: makes directories and links, and answers for files:
+//	    need, need but for these ranges, there already, or compare this digest
 //	[3] one worker per stream: Recv, copy the head out, the gate (every field
 //	    against what was announced), verify the sum, write, Release
 //	[4] a file whose every range has arrived and that is sealed is committed: its
-//	    name appears; a directory is finished when its last child has its result
+//	    name appears; a directory is finished when its last child has its result.
+//	    A large one has a journal, and outlives its session if that breaks off
 //	[5] results go back in batches
 //
 // Who waits for whom: workers wait for credits and for units; the walk waits for
 // the window; nothing else waits. The control readers never do: what they queue
 // is bounded by the window.
 //
-// What is not promised: the order in which files get their names. What a
-// stream carried when it died is not sent again: the session fails.
+// What breaks: a stream's units are carried by others once the receiver has ended it
+// (failover.go, routes.go). A control connection that is lost ends its session, and the
+// sender begins another, in which the receiver says what it has (again.go).
+//
+// What is not promised: the order in which files get their names.
 package engine
