@@ -148,6 +148,9 @@ func (a *arrivals) Started(s engine.SessionInfo) {
 func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
 	a.running.Add(-1)
 	line := fmt.Sprintf("%s: session %s ends, into %s: %s", who(s), s.ID, quote(s.Target), counts(&r))
+	if r.Skipped > 0 {
+		line += ", " + plural(r.Skipped, "file was", "files were") + " there already"
+	}
 	if r.Failed > 0 {
 		line += ", not copied: " + plural(r.Failed, "entry", "entries")
 	}
