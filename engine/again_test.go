@@ -262,3 +262,38 @@ func TestADirectoryThatWasBegunIsContinued(t *testing.T) {
 		same(t, dir, at+"/"+base(dir)) // it is done: now it is a place like any other
 	}
 }
+
+// cutAtEnd is a sink that loses the client when all is done and before it hears so.
+type cutAtEnd struct {
+	engine.Sink
+	cut func()
+}
+
+func (s cutAtEnd) Sync() error {
+	s.cut()
+	return s.Sink.Sync()
+}
+
+func TestACommandMeansTheSameUntilItsClientKnowsThatAllIsDone(t *testing.T) {
+	tr := mem.New()
+	var r *relay
+	m := newStateful()
+	k := start(t, remembering(m), func(k *kit) {
+		k.client, k.server = tr, tr
+		k.sink = func(s engine.Sink) engine.Sink { return cutAtEnd{s, func() { r.cut() }} }
+	})
+	r = newRelay(t, k.addr)
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a": "a"})
+	old(t, dir)
+	to := func(c *engine.SendConfig) { c.Target.Contents, c.Target.Tops, c.Target.Path = false, 1, "new" }
+	_, _, err := k.push(top(t, dir), to, func(c *engine.SendConfig) { c.Server.Addr, c.RetryFor = r.ln.Addr().String(), -1 })
+	if err == nil {
+		t.Fatal("it was not cut")
+	}
+	waitOn(t, k.sessions)
+	if r, _, err := k.push(top(t, dir), to); err != nil || r.Skipped != 1 {
+		t.Fatalf("again: %v, %+v", err, r)
+	}
+	same(t, dir, k.dst+"/new")
+}

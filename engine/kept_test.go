@@ -94,6 +94,18 @@ func TestADiskThatFillsUpKeepsWhatHasArrived(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"huge": random(32 << 20)})
 	old(t, dir)
+	// A sparse file needs nobody knows how little.
+	sparse, err := os.Create(filepath.Join(dir, "sparse"))
+	must(t, errors.Join(err, sparse.Truncate(1<<30), sparse.Close()))
+	old(t, dir)
+	roomy := start(t, remembering(m), func(c *kit) {
+		c.sink = func(s engine.Sink) engine.Sink { return &full{Sink: s} }
+	})
+	only := t.TempDir()
+	must(t, os.Rename(filepath.Join(dir, "sparse"), filepath.Join(only, "sparse")))
+	if _, w, err := roomy.push(contents(t, only)); w.scarce.Load() != 0 {
+		t.Errorf("warned of a sparse file: %v", err)
+	}
 	small := start(t, remembering(m), into(k.dst), func(c *kit) {
 		c.key, c.ring, c.left = k.key, k.ring, true
 		c.sink = func(s engine.Sink) engine.Sink {

@@ -97,6 +97,9 @@ func (r *receiver) session(ctx context.Context) error {
 		err = r.receive(ctx)
 	}
 	if r.sink != nil {
+		if err == nil && !r.inspected {
+			r.unmark()
+		}
 		err = errors.Join(err, r.sink.Close())
 	}
 	r.forgetNote()

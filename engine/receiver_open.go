@@ -94,11 +94,16 @@ func (r *receiver) sourceName() string { return hex.EncodeToString(r.source) }
 
 // settled notes that all is there as it should be.
 func (r *receiver) settled() {
-	if r.base.Name != "" && r.vault != nil {
-		r.sink.Unmark(r.base.Dir, r.base.Name)
-	}
 	if r.suspect && r.totals.failed.Load() == 0 {
 		r.cfg.State.Settled(r.sink.Path(), r.sourceName())
+	}
+}
+
+// unmark ends what markTop began: the client knows that all is done. Before it does, the
+// same command must still mean the same.
+func (r *receiver) unmark() {
+	if r.base.Name != "" && r.vault != nil {
+		r.sink.Unmark(r.base.Dir, r.base.Name)
 	}
 }
 

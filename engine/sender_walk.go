@@ -195,7 +195,9 @@ func (s *sender) need(id uint64, have []wire.Range) error {
 		s.count.resumed.Add(uint64(it.e.Size - need))
 		s.count.bytesDone.Add(uint64(it.e.Size - need))
 	}
-	s.expectBytes(uint64(need))
+	if !it.e.Sparse { // how much of it is holes is not known here
+		s.expectBytes(uint64(need))
+	}
 	s.plan.Add(f)
 	s.wake.Signal()
 	return nil
