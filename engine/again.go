@@ -95,14 +95,8 @@ func (j *journey) again(ctx context.Context, s *sender, err error) bool {
 	j.tries++
 	j.cfg.EveryRail = false // what had to carry has carried
 	s.log.Info("looking for the server again", "addresses", j.addrs, "in", pause, "error", err)
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return true // the next session ends at once, with the reason
-	}
+	waitFor(ctx.Done(), pause) // if it has ended the next session ends at once, with the reason
+	return true
 }
 
 // why is what the transfer ended with: what the server was lost with, and what has

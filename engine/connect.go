@@ -34,11 +34,7 @@ func (s *sender) connect(ctx context.Context) error {
 			s.cfg.Observer.Busy(err, pause)
 		}
 		s.log.Info("asking again", "error", err, "in", pause)
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if waitFor(ctx.Done(), pause) {
 			return context.Cause(ctx)
 		}
 	}

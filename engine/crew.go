@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
+	"golang.org/x/sync/semaphore"
 
 	"scp_rdma/transport"
 )
@@ -18,11 +20,12 @@ type crew struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
+	heavy  *semaphore.Weighted // of those that run aside
 }
 
 func newCrew(ctx context.Context) *crew {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &crew{ctx: ctx, cancel: cancel}
+	return &crew{ctx: ctx, cancel: cancel, heavy: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))}
 }
 
 // run starts f; its error ends the session.
@@ -31,6 +34,17 @@ func (c *crew) run(f func(ctx context.Context) error) {
 		if err := f(c.ctx); err != nil {
 			c.cancel(err)
 		}
+	})
+}
+
+// aside runs what takes long and holds up nobody: as many at once as there are cores.
+func (c *crew) aside(f func(ctx context.Context) error) {
+	c.run(func(ctx context.Context) error {
+		if c.heavy.Acquire(ctx, 1) != nil {
+			return nil // the session has ended
+		}
+		defer c.heavy.Release(1)
+		return f(ctx)
 	})
 }
 

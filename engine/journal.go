@@ -104,11 +104,16 @@ func (v *vault) head(p *localfs.Put, id localfs.FileID, sums bool) wire.JournalH
 	return h
 }
 
-// sign is the MAC of a head. The names are hashed, for the parts of a MAC have fixed
-// lengths.
+// sign is the MAC of a head.
 func (v *vault) sign(p *localfs.Put, h *wire.JournalHead) [sha256.Size]byte {
-	who, what := sha256.Sum256([]byte(v.name)), sha256.Sum256([]byte(p.Name))
-	return v.state.Secret().MAC(labelJournal, h.Append(nil)[:wire.JournalSigned], who[:], what[:])
+	return v.mac(labelJournal, h, []byte(p.Name))
+}
+
+// mac is over a head, the key's name and what else is meant. Both are hashed, for the
+// parts of a MAC have fixed lengths.
+func (v *vault) mac(label string, h *wire.JournalHead, what []byte) [sha256.Size]byte {
+	sumWho, sumWhat := sha256.Sum256([]byte(v.name)), sha256.Sum256(what)
+	return v.state.Secret().MAC(label, h.Append(nil)[:wire.JournalSigned], sumWho[:], sumWhat[:])
 }
 
 // fault says why a journal is not that of the file, "" if it is.
@@ -127,8 +132,6 @@ func (v *vault) fault(p *localfs.Put, h *wire.JournalHead, id localfs.FileID) st
 
 // mark is what a directory holds as long as the session that made it is not over.
 func (v *vault) mark(id localfs.FileID, source []byte) []byte {
-	who, what := sha256.Sum256([]byte(v.name)), sha256.Sum256(source)
-	h := wire.JournalHead{Dev: id.Dev, Ino: id.Ino}
-	m := v.state.Secret().MAC(labelMark, h.Append(nil)[:wire.JournalSigned], who[:], what[:])
+	m := v.mac(labelMark, &wire.JournalHead{Dev: id.Dev, Ino: id.Ino}, source)
 	return m[:]
 }

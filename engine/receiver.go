@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sync/semaphore"
 
 	"scp_rdma/control"
 	"scp_rdma/keys"
@@ -55,8 +53,7 @@ type receiver struct {
 	noted   <-chan struct{} // closed when the server's state knows of the session; nil: it need not
 	over    func()          // out of the server's state
 	noteErr error
-	heavy   *semaphore.Weighted // of those who work aside
-	cut     error               // another session has come in the place of this one; under mu
+	cut     error // another session has come in the place of this one; under mu
 
 	inspected bool // there is no target: streams are proved, nothing is taken
 
@@ -83,8 +80,7 @@ type recvTotals struct {
 func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn) *receiver {
 	return &receiver{
 		roster: ro, leave: func() {}, vault: newVault(cfg.State, conn.Holder().Name),
-		heavy: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
-		cfg:   cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
+		cfg: cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
 		files: map[uint64]*inFile{}, dirs: map[uint64]*inDir{}, groups: map[uint64]*inGroup{},
 		queue: newAdmitQueue(), out: newOutbox(), started: time.Now(), done: make(chan wire.Totals, 1),
 	}

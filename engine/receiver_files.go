@@ -267,7 +267,7 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 	f.closed = true
 	if r.verify {
 		f.checking = true
-		r.aside(func(ctx context.Context) { r.readBack(ctx, f) })
+		r.crew.aside(func(ctx context.Context) error { r.readBack(ctx, f); return nil })
 		return false, nil
 	}
 	err = f.pending.Commit()
@@ -304,23 +304,26 @@ func (f *inFile) begin(r *receiver, summed bool) error {
 
 // create makes the file, or goes on with the half that is there. f.mu is held.
 func (f *inFile) create(r *receiver, summed bool) error {
-	if r.vault == nil || f.put.Size < keepFrom {
-		p, err := r.create(func() (localfs.PendingFile, error) { return r.sink.CreateFile(f.put) })
-		f.pending = p
-		return err
+	if r.vault != nil && f.put.Size >= keepFrom {
+		err := f.createHalf(r, summed)
+		// Not in the place of a half that was told: nobody would send what that had.
+		if !errors.Is(err, localfs.ErrUnsafe) || f.half != nil {
+			return err
+		}
+		r.log.Warn("a file is written without a journal: what lies in its place can't be removed", "path", r.pathOf(f), "error", err)
 	}
+	p, err := r.create(func() (localfs.PendingFile, error) { return r.sink.CreateFile(f.put) })
+	f.pending = p
+	return err
+}
+
+// createHalf makes a file that can outlive the session, or goes on with one. f.mu is held.
+func (f *inFile) createHalf(r *receiver, summed bool) error {
 	var file localfs.HalfFile
 	p, err := r.create(func() (_ localfs.PendingFile, err error) {
 		file, err = f.openHalf(r)
 		return file, err
 	})
-	// Not in the place of a half that was told: nobody would send what that had.
-	if errors.Is(err, localfs.ErrUnsafe) && f.half == nil {
-		r.log.Warn("a file is written without a journal: what lies in its place can't be removed", "path", r.pathOf(f), "error", err)
-		p, err = r.create(func() (localfs.PendingFile, error) { return r.sink.CreateFile(f.put) })
-		f.pending = p
-		return err
-	}
 	if err != nil {
 		return err
 	}

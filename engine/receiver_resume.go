@@ -29,7 +29,7 @@ func (r *receiver) consider(f *inFile) wire.Answer {
 		return a
 	}
 	if there && found.Size == f.put.Size && (times || r.how == wire.CompareContents) {
-		r.aside(func(ctx context.Context) { r.digest(ctx, f, found) })
+		r.crew.aside(func(ctx context.Context) error { r.digest(ctx, f, found); return nil })
 		return wire.Answer{}
 	}
 	return need
@@ -91,14 +91,10 @@ func (r *receiver) sumOf(ctx context.Context, f *inFile, found localfs.Found) ([
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // only read from
-	sum, err := digestOf(ctx, file, found.Size)
-	if err == nil {
-		err = file.Verify()
-	}
-	return sum, err
+	return digestOf(ctx, file, found.Size)
 }
 
-// digestOf sums a file of so many bytes.
+// digestOf sums a file of so many bytes. One that has changed by then Is localfs.ErrChanged.
 func digestOf(ctx context.Context, file localfs.SourceFile, size int64) ([]byte, error) {
 	d := wire.NewDigest()
 	buf := make([]byte, min(size, digestPiece))
@@ -113,7 +109,7 @@ func digestOf(ctx context.Context, file localfs.SourceFile, size int64) ([]byte,
 		d.Add(p)
 		off += int64(len(p))
 	}
-	return d.Sum(), nil
+	return d.Sum(), file.Verify()
 }
 
 // same: the sender has compared files and found them equal.
@@ -155,18 +151,6 @@ func (r *receiver) late(f *inFile, a wire.Answer) {
 	r.out.answer(a)
 }
 
-// aside runs what takes long and holds up nobody: as many at once as there are cores.
-func (r *receiver) aside(work func(ctx context.Context)) {
-	r.crew.run(func(ctx context.Context) error {
-		if r.heavy.Acquire(ctx, 1) != nil {
-			return nil // the session has ended
-		}
-		defer r.heavy.Release(1)
-		work(ctx)
-		return nil
-	})
-}
-
 // half is what was known of a half file when its ranges were told.
 type half struct {
 	id     localfs.FileID
@@ -203,10 +187,11 @@ func (r *receiver) resumeFrom(f *inFile, file localfs.HalfFile, raw []byte) (wir
 	}
 	records, torn := wire.ParseJournal(raw, &head)
 	if head.Boot != r.vault.boot {
-		r.aside(func(ctx context.Context) {
+		r.crew.aside(func(ctx context.Context) error {
 			if a, ok := r.reread(ctx, f, file, records); ok {
 				r.late(f, a)
 			}
+			return nil
 		})
 		return wire.Answer{}, true
 	}
@@ -278,15 +263,11 @@ func verified(file localfs.HalfFile, rec *wire.JournalRecord, buf *[]byte) bool 
 		start, _, err := file.NextData(rec.From)
 		return err == nil && start >= rec.To
 	}
-	n := rec.To - rec.From
-	if n > transport.MaxSlotSize {
+	if rec.To-rec.From > transport.MaxSlotSize {
 		return false
 	}
-	if int64(cap(*buf)) < n {
-		*buf = make([]byte, n)
-	}
-	p := (*buf)[:n]
-	return file.ReadAt(p, rec.From) == nil && wire.Sum(p) == rec.Sum
+	same, err := holds(file, rec, buf)
+	return err == nil && same
 }
 
 // haveOf notes what is there of a file and makes the answer that says so. Something is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"scp_rdma/localfs"
 	"scp_rdma/wire"
 )
 
@@ -41,16 +42,24 @@ func (f *inFile) compareBack(ctx context.Context) error {
 		if rec.Hole {
 			continue // a hole is nothing that a disk could damage
 		}
-		n := int(rec.To - rec.From)
-		if cap(buf) < n {
-			buf = make([]byte, n)
-		}
-		if err := f.pending.ReadAt(buf[:n], rec.From); err != nil {
+		switch same, err := holds(f.pending, rec, &buf); {
+		case err != nil:
 			return err
-		}
-		if wire.Sum(buf[:n]) != rec.Sum {
+		case !same:
 			return fmt.Errorf("put %s, offset %d: the disk gives back other bytes than were written: %w", f.put.Name, rec.From, ErrVerify)
 		}
 	}
 	return nil
+}
+
+// holds says whether a range of a file has the bytes that its record says. buf is memory
+// to read them into, which grows as needed.
+func holds(file localfs.PendingFile, rec *wire.JournalRecord, buf *[]byte) (bool, error) {
+	n := int(rec.To - rec.From)
+	if cap(*buf) < n {
+		*buf = make([]byte, n)
+	}
+	p := (*buf)[:n]
+	err := file.ReadAt(p, rec.From)
+	return err == nil && wire.Sum(p) == rec.Sum, err
 }

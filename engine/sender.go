@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +59,6 @@ type sender struct {
 	continues  []byte       // the session that this one goes on from
 	addrs      []string     // where the server can be reached too, by its own word
 	candidates []string     // addresses to try; none: the one of cfg
-	comparing  *semaphore.Weighted
 
 	started time.Time
 	phase   atomic.Uint32
@@ -108,15 +106,14 @@ func (r *railCount) peerName() string {
 
 func newSender(cfg SendConfig) *sender {
 	s := &sender{
-		cfg:       cfg,
-		log:       loggerOr(cfg.Logger),
-		open:      map[uint64]*item{},
-		units:     map[uint64]sent{},
-		live:      map[streamKey]*living{},
-		opened:    make(chan struct{}),
-		summary:   make(chan *wire.Summary, 1),
-		comparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
-		started:   time.Now(),
+		cfg:     cfg,
+		log:     loggerOr(cfg.Logger),
+		open:    map[uint64]*item{},
+		units:   map[uint64]sent{},
+		live:    map[streamKey]*living{},
+		opened:  make(chan struct{}),
+		summary: make(chan *wire.Summary, 1),
+		started: time.Now(),
 	}
 	s.wake = sync.NewCond(&s.mu)
 	s.meet, s.results = s.greet, s.takeResults

@@ -15,13 +15,7 @@ func (s *sender) compareLater(it *item, sum []byte) error {
 	if it.e.Kind != localfs.KindFile {
 		return errNotCompared
 	}
-	s.crew.run(func(ctx context.Context) error {
-		if s.comparing.Acquire(ctx, 1) != nil {
-			return nil // the session has ended
-		}
-		defer s.comparing.Release(1)
-		return s.compareContents(ctx, it, sum)
-	})
+	s.crew.aside(func(ctx context.Context) error { return s.compareContents(ctx, it, sum) })
 	return nil
 }
 
@@ -44,9 +38,5 @@ func (s *sender) sumOf(ctx context.Context, it *item) ([]byte, error) {
 		return nil, err
 	}
 	defer it.drop()
-	sum, err := digestOf(ctx, file, it.e.Size)
-	if err == nil {
-		err = file.Verify()
-	}
-	return sum, err
+	return digestOf(ctx, file, it.e.Size)
 }

@@ -114,7 +114,7 @@ func (c *cleaner) clean(n *dirNode, dir int, name string, st *unix.Stat_t) error
 			return c.cleanStash(n, dir, name, st)
 		}
 		return nil
-	case !Reserved(name):
+	case !reserved(name):
 		if kind == unix.S_IFREG || kind == unix.S_IFLNK {
 			// It may have its metadata already, and so an mtime of the source.
 			return c.remove(n, dir, name, st, st.Ctim)

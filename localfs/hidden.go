@@ -27,9 +27,9 @@ func hiddenOf(name, suffix string) string {
 	return hiddenPrefix + hex.EncodeToString(sum[:hashDigits/2]) + suffix
 }
 
-// Reserved says whether a name is one that hiddenOf makes. No entry may have one: it
+// reserved says whether a name is one that hiddenOf makes. No entry may have one: it
 // would be taken for half a file, or stand in the way of one.
-func Reserved(name string) bool {
+func reserved(name string) bool {
 	rest, ok := strings.CutPrefix(name, hiddenPrefix)
 	if !ok || len(rest) < hashDigits || !allHex(rest[:hashDigits]) {
 		return false
@@ -48,7 +48,7 @@ func temporary(name string) bool {
 		return false
 	}
 	session, serial, ok := strings.Cut(rest, ".")
-	return Reserved(name) || ok && len(session) == sessionDigits && allHex(session) && serial != "" && (serial == stashName || allHex(serial))
+	return reserved(name) || ok && len(session) == sessionDigits && allHex(session) && serial != "" && (serial == stashName || allHex(serial))
 }
 
 func allHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

@@ -35,7 +35,7 @@ func FuzzHiddenNames(f *testing.F) {
 		for _, suffix := range []string{partSuffix, journalSuffix, markSuffix} {
 			for _, name := range []string{a, b} {
 				h := hiddenOf(name, suffix)
-				if err := checkName(h); err != nil || !Reserved(h) || !temporary(h) || len(h) > 64 {
+				if err := checkName(h); err != nil || !reserved(h) || !temporary(h) || len(h) > 64 {
 					t.Errorf("%q of %q: %v", h, name, err)
 				}
 				if other, ok := seen[h]; ok && other != name {
@@ -45,7 +45,7 @@ func FuzzHiddenNames(f *testing.F) {
 			}
 		}
 		for _, name := range []string{a, b} {
-			if Reserved(name) && (!temporary(name) || !strings.HasPrefix(name, hiddenPrefix)) {
+			if reserved(name) && (!temporary(name) || !strings.HasPrefix(name, hiddenPrefix)) {
 				t.Errorf("%q is reserved", name)
 			}
 		}
@@ -62,7 +62,7 @@ func TestReserved(t *testing.T) {
 		"x" + hiddenPrefix + digits + digits + partSuffix: false, hiddenPrefix + digits + "0123456789ABCDEF" + partSuffix: false,
 		hiddenPrefix + digits + ".1": false, hiddenPrefix + digits + ".links": false,
 	} {
-		if Reserved(name) != want {
+		if reserved(name) != want {
 			t.Errorf("%q: %v", name, !want)
 		}
 	}

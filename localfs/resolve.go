@@ -197,7 +197,7 @@ func splitTarget(path string) ([]string, error) {
 		if err := checkName(name); err != nil {
 			return nil, fmt.Errorf("target %s: %w: %w", path, ErrUsage, err)
 		}
-		if Reserved(name) {
+		if reserved(name) {
 			return nil, fmt.Errorf("target %s: %w: %w", path, ErrUsage, errReserved)
 		}
 		names = append(names, name)

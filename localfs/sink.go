@@ -144,7 +144,7 @@ func checkEntry(d *Dir, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if Reserved(name) {
+	if reserved(name) {
 		return errReserved
 	}
 	return nil

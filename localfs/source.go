@@ -100,7 +100,7 @@ func (s *Source) look(arg string, parents map[string]*dirNode) (top, error) {
 		return top{}, err
 	}
 	dir, name := splitArg(arg)
-	if Reserved(name) {
+	if reserved(name) {
 		return top{}, errLeftOver
 	}
 	t := top{

@@ -9,7 +9,7 @@ import (
 )
 
 // staleBlocks is how much of the target's directory is looked through for the stashes of
-// sessions that were killed, in blocks of direntBuf: some 60,000 names, 20 ms. In a larger
+// sessions that were killed, in blocks of direntBuf: some 60,000 names, 16 ms. In a larger
 // one they are left to Clean.
 const staleBlocks = 256
 

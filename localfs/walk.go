@@ -117,7 +117,7 @@ func (s *Source) readBlock(n *dirNode) (int, error) {
 
 // visit makes the entry of one name; a directory's children come next.
 func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (*Entry, error) {
-	if Reserved(name) {
+	if reserved(name) {
 		return nil, errLeftOver
 	}
 	dir, err := s.h.acquire(node)

@@ -107,7 +107,9 @@ func (c *console) Lost(why error, left time.Duration) {
 	c.mu.Lock()
 	first := !c.again
 	c.again = true
-	c.problems, c.skipped = maps.Clone(c.missed), tally{}
+	clear(c.problems)
+	clear(c.skipped)
+	maps.Copy(c.problems, c.missed)
 	c.mu.Unlock()
 	if first {
 		c.note(errorLine(why) + fmt.Sprintf("; looking for the server again for %v", left.Round(time.Second)))
@@ -145,11 +147,11 @@ func (c *console) Chosen(transport string, passed []error) {
 func (c *console) Problem(p engine.Problem) {
 	if errors.Is(p.Err, localfs.ErrSpecial) {
 		if !c.quiet {
-			c.report(func() tally { return c.skipped }, p)
+			c.report(c.skipped, p)
 		}
 		return
 	}
-	c.report(func() tally { return c.problems }, p)
+	c.report(c.problems, p)
 }
 
 // missing is a source that was named but can't be had: an error, whatever it is.
@@ -157,14 +159,14 @@ func (c *console) missing(path string, err error) {
 	c.mu.Lock()
 	c.missed.add(kindOf(err))
 	c.mu.Unlock()
-	c.report(func() tally { return c.problems }, engine.Problem{Path: path, Err: err})
+	c.report(c.problems, engine.Problem{Path: path, Err: err})
 }
 
 // report tells of a problem, or only counts it.
-func (c *console) report(of func() tally, p engine.Problem) {
+func (c *console) report(t tally, p engine.Problem) {
 	text := "scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err)
 	c.mu.Lock()
-	kind, n := of().add(kindOf(p.Err))
+	kind, n := t.add(kindOf(p.Err))
 	before := c.shown[text]
 	if n <= maxShown {
 		c.shown[text] = true
