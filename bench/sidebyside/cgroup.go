@@ -18,7 +18,7 @@ type cgroup struct {
 	fd  *os.File
 }
 
-// newCgroup makes a group beside our own.
+// newCgroup makes a group below our own.
 func newCgroup(name string) (*cgroup, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -49,12 +49,7 @@ func newCgroup(name string) (*cgroup, error) {
 
 // cgroupBase finds the directory of our own group.
 func cgroupBase(mounts, groups string) (string, bool) {
-	own := ""
-	for line := range strings.Lines(groups) {
-		if path, ok := strings.CutPrefix(line, "0::"); ok {
-			own = strings.TrimSpace(path)
-		}
-	}
+	own := field(groups, "0::")
 	for line := range strings.Lines(mounts) {
 		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" && own != "" {
 			return filepath.Join(f[1], own), true
@@ -69,16 +64,11 @@ func (g *cgroup) used() (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("cgroup: %w", err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "usage_usec "); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("cgroup: %w", err)
-			}
-			return time.Duration(n) * time.Microsecond, nil
-		}
+	n, err := strconv.ParseInt(field(string(text), "usage_usec "), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("cgroup: cpu.stat: %w", err)
 	}
-	return 0, errors.New("cgroup: cpu.stat has no usage_usec")
+	return time.Duration(n) * time.Microsecond, nil
 }
 
 // pids lists who is in the group.
@@ -93,17 +83,17 @@ func (g *cgroup) pids() []int {
 // remove kills who is still in the group, and removes it as soon as they are gone.
 func (g *cgroup) remove() error {
 	err := os.WriteFile(g.dir+"/cgroup.kill", []byte("1"), 0)
+	if errors.Is(err, os.ErrNotExist) { // before Linux 5.14: the process group was killed
+		err = nil
+	}
 	if cerr := g.fd.Close(); err == nil {
 		err = cerr
 	}
-	gone := poll(5*time.Second, time.Millisecond, func() bool {
-		rerr := os.Remove(g.dir)
-		return rerr == nil || errors.Is(rerr, os.ErrNotExist)
-	})
-	if !gone {
-		return errors.Join(err, fmt.Errorf("cgroup: %s can't be removed", g.dir))
+	var last error
+	if !poll(stopLimit, time.Millisecond, func() bool { last = os.Remove(g.dir); return last == nil }) {
+		return errors.Join(err, fmt.Errorf("cgroup: %w", last))
 	}
-	return nil
+	return err
 }
 
 // poll asks again and again until something is so, or the time is over.

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// tick is the unit of times in /proc/PID/stat: USER_HZ, which is 100 on every
-// architecture that Go has.
+// tick is the unit of times in /proc/PID/stat: USER_HZ, which is 100 wherever
+// this program runs.
 const tick = 10 * time.Millisecond
 
 // parseStat gives the CPU time in a line of /proc/PID/stat: of the process, and
 // of those of its children that it has waited for. The name, in parentheses,
 // may have blanks and parentheses itself: the last one ends it.
 func parseStat(line string) (time.Duration, error) {
-	_, rest, ok := cutLast(line, ")")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 15 {
+	end := strings.LastIndexByte(line, ')')
+	fields := strings.Fields(line[end+1:])
+	if end < 0 || len(fields) < 15 {
 		return 0, fmt.Errorf("stat: not a line of /proc/PID/stat: %.100q", line)
 	}
 	var ticks int64
@@ -32,28 +32,24 @@ func parseStat(line string) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// cutLast is strings.Cut at the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
-
 // parsePeak gives the line VmHWM of /proc/PID/status in bytes, 0 where there is
 // none: a zombie has no memory.
 func parsePeak(status string) int64 {
-	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err != nil {
-				return 0
-			}
-			return n << 10
+	n, err := strconv.ParseInt(strings.TrimSuffix(field(status, "VmHWM:"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n << 10
+}
+
+// field is what follows a word at the begin of a line, without blanks around it.
+func field(text, word string) string {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, word); ok {
+			return strings.TrimSpace(rest)
 		}
 	}
-	return 0
+	return ""
 }
 
 // peak is the largest memory that a process ever had, 0 if it is gone.
@@ -63,6 +59,15 @@ func peak(pid int) int64 {
 		return 0
 	}
 	return parsePeak(string(text))
+}
+
+// peaks is the largest of several.
+func peaks(pids []int) int64 {
+	most := int64(0)
+	for _, pid := range pids {
+		most = max(most, peak(pid))
+	}
+	return most
 }
 
 // forgetPeak makes what a process has now its peak. Where that can't be done

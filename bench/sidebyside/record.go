@@ -27,13 +27,11 @@ type facts struct {
 	Congestion string       `json:"congestion_control"`
 	Wmem       string       `json:"tcp_wmem"`
 	Load       string       `json:"load"` // when it began
-	Work       string       `json:"work"` // file systems
-	Disk       string       `json:"disk"`
-	Accounting string       `json:"server_cpu"` // where the servers' CPU times are from
+	ServerCPU  string       `json:"server_cpu"`
 	Scale      float64      `json:"scale"`
 	Rounds     int          `json:"rounds"`
 	Rivals     []rivalFacts `json:"rivals"`
-	Missing    []string     `json:"missing,omitempty"` // rivals that are not there, with the packages
+	Missing    []string     `json:"missing,omitempty"` // with the packages that have them
 }
 
 // rivalFacts is what a table needs to know of a rival.
@@ -44,7 +42,7 @@ type rivalFacts struct {
 	Own     bool   `json:"own,omitempty"`
 }
 
-// result is one run. Seconds are CPU and wall time, memory and sizes are bytes.
+// result is one run. Times are in seconds, memory and sizes in bytes.
 type result struct {
 	Kind      string  `json:"kind"`
 	Case      string  `json:"case"`
@@ -61,11 +59,8 @@ type result struct {
 	Error     string  `json:"error,omitempty"`
 }
 
-// writeLine appends one line; a nil writer takes none.
+// writeLine appends one line.
 func writeLine(w io.Writer, v any) error {
-	if w == nil {
-		return nil
-	}
 	line, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("results: %w", err)
@@ -89,22 +84,22 @@ func readLines(r io.Reader) (facts, []result, error) {
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
-		var kind struct {
+		var line struct {
 			Kind string `json:"kind"`
 		}
-		err := json.Unmarshal(lines.Bytes(), &kind)
+		err := json.Unmarshal(lines.Bytes(), &line)
 		switch {
 		case err != nil:
-		case kind.Kind == kindMachine:
+		case line.Kind == kindMachine:
 			var more facts
 			err = json.Unmarshal(lines.Bytes(), &more)
 			f = joined(f, more)
-		case kind.Kind == kindRun:
+		case line.Kind == kindRun:
 			var one result
 			err = json.Unmarshal(lines.Bytes(), &one)
 			runs = append(runs, one)
 		default:
-			err = fmt.Errorf("a line of kind %q", kind.Kind)
+			err = fmt.Errorf("a line of kind %q", line.Kind)
 		}
 		if err != nil {
 			return facts{}, nil, fmt.Errorf("results, line %d: %w", n, err)
@@ -125,19 +120,19 @@ func joined(f, more facts) facts {
 		return more
 	}
 	for _, r := range more.Rivals {
-		if _, ok := f.rival(r.Name); !ok {
+		if f.rival(r.Name).Name == "" {
 			f.Rivals = append(f.Rivals, r)
 		}
 	}
 	return f
 }
 
-// rival finds what is known of a rival.
-func (f facts) rival(name string) (rivalFacts, bool) {
+// rival finds what is known of a rival, nothing if it is not in the list.
+func (f facts) rival(name string) rivalFacts {
 	for _, r := range f.Rivals {
 		if r.Name == name {
-			return r, true
+			return r
 		}
 	}
-	return rivalFacts{Name: name}, false
+	return rivalFacts{}
 }

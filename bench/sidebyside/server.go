@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// How long a server may take to listen and to end, and how it is asked whether
-// it is quiet.
+// How long a server may take to listen and to end, and how it is found out
+// that it is quiet.
 const (
 	startLimit  = 15 * time.Second
 	stopLimit   = 5 * time.Second
@@ -44,7 +44,7 @@ func freePort() (string, error) {
 }
 
 // startServer starts what r has for a server and waits until it listens.
-func startServer(ctx context.Context, r rival, p place, id string) (*server, error) {
+func startServer(ctx context.Context, r rival, p place) (*server, error) {
 	if r.server == nil {
 		return nil, nil
 	}
@@ -53,30 +53,42 @@ func startServer(ctx context.Context, r rival, p place, id string) (*server, err
 		return nil, err
 	}
 	s := &server{undo: made.undo, done: make(chan struct{})}
-	if s.log, err = os.Create(p.private + "/server.log"); err != nil {
+	if err := s.start(ctx, made.command, p); err != nil {
 		return nil, errors.Join(fmt.Errorf("server: %w", err), s.stop())
 	}
-	s.cmd = made.exec(context.WithoutCancel(ctx), s.log)
-	if g, err := newCgroup(fmt.Sprintf("sidebyside-%d-%s", os.Getpid(), id)); err == nil {
-		s.group = g
-		s.cmd.SysProcAttr.UseCgroupFD, s.cmd.SysProcAttr.CgroupFD = true, int(g.fd.Fd())
-	}
-	if err := s.cmd.Start(); err != nil {
-		s.cmd = nil
-		return nil, errors.Join(fmt.Errorf("server: %w", err), s.stop())
-	}
-	go func() {
-		defer close(s.done)
-		_ = s.cmd.Wait() // it is stopped by a signal
-	}()
-	if !poll(startLimit, 5*time.Millisecond, func() bool { return ctx.Err() != nil || s.ended() || listens(p.port) }) || s.ended() || ctx.Err() != nil {
+	up := func() bool { return ctx.Err() != nil || s.ended() || listens(p.port) }
+	if !poll(startLimit, 5*time.Millisecond, up) || s.ended() || ctx.Err() != nil {
 		err := fmt.Errorf("server: does not listen: %s", tail(s.log))
 		return nil, errors.Join(err, ctx.Err(), s.stop())
 	}
 	return s, nil
 }
 
-// exec prepares a command in a process group of its own.
+// start starts the process, in a cgroup of its own where that can be. An
+// interrupt does not reach it: stop ends it, in any case.
+func (s *server) start(ctx context.Context, c command, p place) error {
+	log, err := os.Create(p.private + "/server.log")
+	if err != nil {
+		return err
+	}
+	s.log = log
+	cmd := c.exec(context.WithoutCancel(ctx), log)
+	if g, err := newCgroup(fmt.Sprintf("sidebyside-%d-%s", os.Getpid(), p.port)); err == nil {
+		s.group = g
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(g.fd.Fd())
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.cmd = cmd
+	go func() {
+		defer close(s.done)
+		_ = cmd.Wait() // it is stopped by a signal
+	}()
+	return nil
+}
+
+// exec prepares a command in a process group of its own, which the end of ctx kills.
 func (c command) exec(ctx context.Context, out *os.File) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
 	cmd.Env = c.env
@@ -89,10 +101,7 @@ func (c command) exec(ctx context.Context, out *os.File) *exec.Cmd {
 // listens says whether somebody takes connections.
 func listens(port string) bool {
 	c, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
-	if err != nil {
-		return false
-	}
-	return c.Close() == nil
+	return err == nil && c.Close() == nil
 }
 
 // ended says whether the first process has ended.
@@ -118,10 +127,7 @@ func (s *server) pids() []int {
 
 // used is the CPU time of the server until now.
 func (s *server) used() time.Duration {
-	switch {
-	case s == nil:
-		return 0
-	case s.group != nil:
+	if s != nil && s.group != nil {
 		if d, err := s.group.used(); err == nil {
 			return d
 		}
@@ -129,18 +135,14 @@ func (s *server) used() time.Duration {
 	return used(s.pids())
 }
 
-// quiet waits until the server no longer works, for two seconds at most, and
-// gives what it has used until then.
+// quiet waits until the server no longer works, two seconds at most, and gives
+// what it has used until then.
 func (s *server) quiet() time.Duration {
-	last := s.used()
-	if s == nil {
-		return last
-	}
-	first := true
+	last := time.Duration(-1)
 	poll(quietLimit, quietPause, func() bool {
 		now := s.used()
-		still := now-last < quietEnough && !first
-		last, first = now, false
+		still := s == nil || last >= 0 && now-last < quietEnough
+		last = now
 		return still
 	})
 	return last
@@ -154,12 +156,7 @@ func (s *server) stop() error {
 	var errs []error
 	if s.cmd != nil {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-		limit := time.NewTimer(stopLimit)
-		defer limit.Stop()
-		select {
-		case <-s.done:
-		case <-limit.C:
-		}
+		poll(stopLimit, time.Millisecond, s.ended)
 		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // most often nobody is left
 		<-s.done
 	}

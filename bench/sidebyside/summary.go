@@ -2,8 +2,8 @@ package main
 
 import "slices"
 
-// summary is what the runs of a rival in a case come to; nothing in it is a
-// number where Runs is 0.
+// summary is what the runs of a rival in a case come to. Where Runs is 0 there
+// are no numbers.
 type summary struct {
 	Case, Rival, Checks  string
 	Own                  bool
@@ -20,18 +20,19 @@ type summary struct {
 
 // median of numbers, 0 of none.
 func median(all []float64) float64 {
-	if len(all) == 0 {
-		return 0
-	}
 	s := slices.Sorted(slices.Values(all))
-	if n := len(s); n%2 == 0 {
+	switch n := len(s); {
+	case n == 0:
+		return 0
+	case n%2 == 0:
 		return (s[n/2-1] + s[n/2]) / 2
+	default:
+		return s[n/2]
 	}
-	return s[len(s)/2]
 }
 
 // summarise gives a summary for each case and rival, in the order in which they
-// came first.
+// came first: round 0 has the order of the list.
 func summarise(f facts, runs []result) []summary {
 	type key struct{ workload, rival string }
 	var order []key
@@ -45,7 +46,7 @@ func summarise(f facts, runs []result) []summary {
 	}
 	var all []summary
 	for _, k := range order {
-		about, _ := f.rival(k.rival)
+		about := f.rival(k.rival)
 		s := sumUp(by[k])
 		s.Case, s.Rival, s.Checks, s.Own = k.workload, k.rival, about.Checks, about.Own
 		all = append(all, s)
@@ -58,7 +59,8 @@ func summarise(f facts, runs []result) []summary {
 	return all
 }
 
-// sumUp is summarise for the runs of one rival in one case.
+// sumUp is summarise for the runs of one rival in one case. One that failed
+// once has no numbers.
 func sumUp(runs []result) summary {
 	var (
 		s            summary
@@ -66,9 +68,9 @@ func sumUp(runs []result) summary {
 	)
 	for _, r := range runs {
 		if !r.OK {
-			s.Error = r.Error
+			return summary{Error: r.Error}
 		}
-		if !r.OK || r.Round == 0 {
+		if r.Round == 0 {
 			continue
 		}
 		seconds, cpu = append(seconds, r.Seconds), append(cpu, r.CPUClient+r.CPUServer)
@@ -76,10 +78,10 @@ func sumUp(runs []result) summary {
 		s.ClientMiB = max(s.ClientMiB, float64(r.RSSClient)/(1<<20))
 		s.ServerMiB = max(s.ServerMiB, float64(r.RSSServer)/(1<<20))
 	}
-	s.Runs = len(seconds)
-	if s.Runs == 0 || s.Error != "" { // one that fails now and then has no speed
-		return summary{Error: s.Error}
+	if len(seconds) == 0 {
+		return summary{Error: "no round that counts"}
 	}
+	s.Runs = len(seconds)
 	s.Median, s.Min, s.Max = median(seconds), slices.Min(seconds), slices.Max(seconds)
 	if s.Bytes > 0 {
 		s.CPUPerGiB = median(cpu) / (float64(s.Bytes) / (1 << 30))
@@ -100,5 +102,5 @@ func find(all []summary, workload, rival string) (summary, bool) {
 	return summary{}, false
 }
 
-// manyFiles says whether a case is about files rather than bytes.
-func (s summary) manyFiles() bool { return s.Files > 1 && s.Bytes/int64(s.Files) < 1<<20 }
+// byFile says whether a case is about files rather than bytes.
+func (s summary) byFile() bool { return s.Files > 1 && s.Bytes/int64(s.Files) < 1<<20 }

@@ -26,7 +26,7 @@ func (m *maker) toolchain(ctx context.Context) {
 			return err
 		}
 		seen++
-		if m.scale < 1 && m.scale.of(int64(seen)) == m.scale.of(int64(seen-1)) {
+		if seen > 1 && m.scale < 1 && m.scale.of(int64(seen)) == m.scale.of(int64(seen-1)) {
 			return ctx.Err()
 		}
 		rel, err := filepath.Rel(goroot, path)
@@ -46,25 +46,24 @@ func (m *maker) copied(from, rel string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
 	f := m.create(rel)
-	if f == nil {
-		return m.err
+	if f != nil {
+		n, err := io.Copy(f, in)
+		if m.err == nil {
+			m.err = err
+		}
+		m.done(f, n)
 	}
-	n, err := io.Copy(f, in)
-	if m.err == nil {
-		m.err = err
-	}
-	m.done(f, n)
+	_ = in.Close() // read only: nothing can be lost
 	return m.err
 }
 
-// output runs a command for what it prints, its last line break cut off.
+// output runs a command for what it prints, without blanks around it.
 func output(ctx context.Context, dir string, argv ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.WaitDelay = dir, time.Second
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {

@@ -14,8 +14,8 @@ type workload struct {
 	name, what string
 	single     bool                // one file, not a tree
 	disk       bool                // on a disk: nothing cached before, all on it at the end
-	estimate   func(s scale) int64 // bytes of the source
-	make       func(ctx context.Context, m *maker)
+	estimate   func(s scale) int64 // bytes of the source, roughly
+	fill       func(ctx context.Context, m *maker)
 }
 
 // scale shrinks a number, to 1 at the least.
@@ -42,23 +42,23 @@ func workloads() []workload {
 		{
 			name: "large", what: "one file of random data, memory to memory", single: true,
 			estimate: func(s scale) int64 { return s.of(largeSize) },
-			make:     func(_ context.Context, m *maker) { m.file("", m.scale.of(largeSize)) },
+			fill:     func(_ context.Context, m *maker) { m.file("", m.scale.of(largeSize)) },
 		}, {
 			name: "small", what: "files of 4 KiB, 100 in a directory, memory to memory",
 			estimate: func(s scale) int64 { return s.of(smallDirs*smallEach) * smallSize },
-			make:     func(_ context.Context, m *maker) { m.small() },
+			fill:     func(_ context.Context, m *maker) { m.small() },
 		}, {
 			name: "toolchain", what: "the Go toolchain's directory, memory to memory",
 			estimate: func(s scale) int64 { return s.of(400 << 20) },
-			make:     func(ctx context.Context, m *maker) { m.toolchain(ctx) },
+			fill:     func(ctx context.Context, m *maker) { m.toolchain(ctx) },
 		}, {
-			name: "models", what: "model shards with their small files beside them, memory to memory",
+			name: "models", what: "model shards with small files beside them, memory to memory",
 			estimate: func(s scale) int64 { return shards*s.of(shardSize) + configs*200<<10 },
-			make:     func(_ context.Context, m *maker) { m.models() },
+			fill:     func(_ context.Context, m *maker) { m.models() },
 		}, {
 			name: "disk", what: "large files, disk to disk, nothing cached before, all on the disk at the end", disk: true,
 			estimate: func(s scale) int64 { return diskFiles * s.of(diskSize) },
-			make: func(_ context.Context, m *maker) {
+			fill: func(_ context.Context, m *maker) {
 				for i := range diskFiles {
 					m.file(fmt.Sprintf("volume%d.bin", i), m.scale.of(diskSize))
 				}
@@ -75,7 +75,7 @@ func (w workload) leaf() string {
 	return "tree"
 }
 
-// maker makes a source; equal seeds and scales give equal bytes and names. The
+// maker makes a source; equal cases and scales give equal bytes and names. The
 // first error stays, and makes all calls after it do nothing.
 type maker struct {
 	root  string // the tree, or the one file
@@ -98,7 +98,7 @@ func makeSource(ctx context.Context, w workload, dir string, s scale) (*maker, e
 		data: rand.NewChaCha8(seed), buf: make([]byte, 1<<20), dirs: map[string]bool{},
 	}
 	m.err = os.MkdirAll(dir, 0o755)
-	w.make(ctx, m)
+	w.fill(ctx, m)
 	m.finish()
 	if m.err != nil {
 		return nil, fmt.Errorf("source of %s: %w", w.name, m.err)
@@ -126,7 +126,10 @@ func (m *maker) create(rel string) *os.File {
 		return nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	m.err = err
+	if err != nil {
+		m.err = err
+		return nil
+	}
 	return f
 }
 

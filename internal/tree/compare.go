@@ -51,6 +51,8 @@ type Options struct {
 	Owners   bool
 	Xattrs   bool // user.* of files and directories
 	SkipRoot bool // the mode and times of the roots themselves may differ
+	AnyModes bool // modes may differ
+	AnyTimes bool // modification times may differ
 	Max      int  // differences to report; 0: 100. The walk ends when it is reached
 	Workers  int  // readers of file contents; 0: one per CPU
 
@@ -226,10 +228,10 @@ func (c *comparer) meta(a, b place, path string) {
 		mask = 0o7777
 	}
 	ma, mb := a.st.Mode&mask, b.st.Mode&mask
-	if ma != mb && a.kind() != "symlink" { // a symlink's mode means nothing: symlink(7)
+	if ma != mb && !c.opts.AnyModes && a.kind() != "symlink" { // a symlink's mode means nothing: symlink(7)
 		c.differ(path, Mode, fmt.Sprintf("%04o", ma), fmt.Sprintf("%04o", mb))
 	}
-	if a.mtime() != b.mtime() {
+	if a.mtime() != b.mtime() && !c.opts.AnyTimes {
 		c.differ(path, Mtime, a.mtime(), b.mtime())
 	}
 	oa, ob := fmt.Sprintf("%d:%d", a.st.Uid, a.st.Gid), fmt.Sprintf("%d:%d", b.st.Uid, b.st.Gid)

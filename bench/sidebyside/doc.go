@@ -1,0 +1,29 @@
+// Command sidebyside measures whole transfers of scp_rdma beside what a user
+// would take instead, on one machine, and verifies every one of them.
+//
+//	go run ./bench/sidebyside                         # all, into bench/results
+//	go run ./bench/sidebyside --scale 0.1 --out ""    # short, prints only
+//	go run ./bench/sidebyside --render FILE.jsonl     # the page again
+//
+// It installs nothing: rivals that are missing are named with their package.
+//
+//	[1] rivals are looked up, scp_rdma is built, the facts of the machine noted
+//	[2] case by case: the source is made from a seed, and every rival's server
+//	    is started on loopback with keys and a configuration of its own
+//	[3] round by round, each rival in turn: the target is emptied, the client
+//	    started and timed until it exits (with disk: until all is on it), the
+//	    result compared with the source
+//	[4] servers are stopped, the source is removed; tables, JSON lines, a page
+//
+// Round 0 is noted and never counted: memory that nobody has used yet is slow
+// on virtual machines, and caches are cold.
+//
+// CPU time is that of both ends: of a client what the kernel tells when it is
+// waited for, of a server what its cgroup (version 2) used or, without one, what
+// /proc says of it, its descendants and those they have waited for. Kernel
+// threads belong to nobody and are not in it.
+//
+// Memory is the peak of the largest single process of an end, as a look each
+// few milliseconds sees it. A client that ends in less may be too short to be
+// seen: then what the kernel tells at its end counts, if that can be its own.
+package main
