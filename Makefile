@@ -16,7 +16,7 @@ LINT       := .tools/golangci-lint-v2.15.0
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-rdma clean go
+.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-full bench-rdma clean go
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -94,8 +94,13 @@ slow: go ## the big end-to-end tests and the speed measurements, without the rac
 demo: ## send the Go toolchain's directory over loopback and verify it
 	@test/demo
 
-bench: go ## the benchmarks of all packages
-	go test -run '^$$' -bench . -benchmem ./...
+# Rivals that are not installed are named and left out.
+bench: go ## some minutes: the benchmarks of all packages, briefly, then whole transfers beside cp, rsync, scp and others
+	go test -run '^$$' -bench . -benchmem -benchtime 3x ./...
+	go run ./bench/sidebyside --scale 0.05 --rounds 2 --out ''
+
+bench-full: go ## half an hour: whole transfers beside others, 7 rounds, full size, into bench/results
+	go run ./bench/sidebyside
 
 bench-rdma: go ## verbs beside ib_write_bw and tar | nc, in a QEMU guest
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h

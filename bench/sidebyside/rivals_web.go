@@ -21,7 +21,7 @@ func gridFTP() []rival {
 				{"globus-gridftp-server", "globus-gridftp-server-progs"},
 				{"globus-url-copy", "globus-gass-copy-progs"},
 			},
-			version: []string{"globus-url-copy", "-version"},
+			version: []string{path("globus-gridftp-server"), "-version"},
 			prepare: giveToNobody,
 			server: func(_ context.Context, p place) (service, error) {
 				argv := []string{path("globus-gridftp-server"), "-aa", "-c", "/dev/null", "-p", p.port,

@@ -155,3 +155,40 @@ func TestADifferenceIsOneLine(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestCompareLetsModesOrTimesDiffer(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		if err := touch(filepath.Join(dir, "file")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(filepath.Join(dir, "file"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(b, "file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := later(filepath.Join(b, "file")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		options Options
+		want    []Aspect
+	}{
+		{Options{}, []Aspect{Mode, Mtime}},
+		{Options{AnyModes: true}, []Aspect{Mtime}},
+		{Options{AnyTimes: true}, []Aspect{Mode}},
+		{Options{AnyModes: true, AnyTimes: true}, nil},
+	} {
+		c.options.SkipRoot = true
+		diffs, err := Compare(a, b, c.options)
+		var got []Aspect
+		for _, d := range diffs {
+			got = append(got, d.Aspect)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v, %v", c.options, got, err)
+		}
+	}
+}
