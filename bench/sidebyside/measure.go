@@ -116,7 +116,7 @@ func (e *entrant) transfer(ctx context.Context, w workload, limit time.Duration)
 	if err != nil {
 		return usage{}, fmt.Errorf("client: %w", err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // what is in it is read before
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	command := e.client(e.place)

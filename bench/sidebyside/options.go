@@ -62,7 +62,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.work, "work", defaultWork(), "sources and targets lie here")
 	f.StringVar(&o.disk, "disk", ".", "those of the case disk lie here, on a disk")
 	f.StringVar(&o.bin, "bin", "", "the scp_rdma to measure (none: built)")
-	f.StringVar(&o.out, "out", "bench/results", "JSON lines and a page (\"\": don't write)")
+	f.StringVar(&o.out, "out", "bench/results", "write results here (\"\": nowhere)")
 	f.StringVar(&o.render, "render", "", "only make the page of this file of JSON lines again")
 	f.StringSliceVar(&o.musts, "must", nil, "fail if scp_rdma takes more than so many times as\n"+
 		"long as a rival, such as large/cp:0.9")
