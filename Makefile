@@ -99,7 +99,7 @@ bench: go ## some minutes: the benchmarks of all packages, briefly, then whole t
 	go test -run '^$$' -bench . -benchmem -benchtime 3x ./...
 	go run ./bench/sidebyside --scale 0.05 --rounds 2 --out ''
 
-bench-full: go ## half an hour: whole transfers beside others, 7 rounds, full size, into bench/results
+bench-full: go ## an hour: whole transfers beside others, 7 rounds, full size, into bench/results
 	go run ./bench/sidebyside
 
 bench-rdma: go ## verbs beside ib_write_bw and tar | nc, in a QEMU guest

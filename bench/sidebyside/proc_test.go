@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -88,4 +93,50 @@ func TestTheTimeOfChildrenThatHaveEndedCounts(t *testing.T) {
 	if got := peaks(family(burn.Process.Pid)); got < 64<<10 || got > 64<<20 {
 		t.Errorf("a shell's peak is %d bytes", got)
 	}
+}
+
+// The test listens in the server's place, which only starts a child and waits.
+func TestAStoppedServerLeavesNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	undone := false
+	r := rival{server: func(context.Context, place) (service, error) {
+		return service{
+			command: command{argv: []string{"sh", "-c", `trap "" TERM; sleep 100 & wait; wait`}},
+			undo:    func() error { undone = true; return nil },
+		}, nil
+	}}
+	s, err := startServer(t.Context(), r, place{private: t.TempDir(), port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !poll(30*time.Second, time.Millisecond, func() bool { return len(s.pids()) == 2 }) {
+		t.Errorf("processes %v, not the shell and its sleep", s.pids())
+	}
+	pids := s.pids()
+	if err := s.stop(); err != nil || !undone {
+		t.Errorf("stop: %v, undone %v", err, undone)
+	}
+	for _, pid := range pids {
+		if !poll(30*time.Second, time.Millisecond, func() bool { return gone(pid) }) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+	if s.group != nil {
+		if _, err := os.Stat(s.group.dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the cgroup %s is still there (%v)", s.group.dir, err)
+		}
+	}
+}
+
+// gone says whether a process has ended; one that nobody has waited for has.
+func gone(pid int) bool {
+	return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || field(read("/proc/"+strconv.Itoa(pid)+"/status"), "State:") == "Z (zombie)"
 }

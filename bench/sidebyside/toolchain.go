@@ -10,10 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // toolchain copies the regular files of the Go toolchain; a smaller scale takes
-// every so manieth of them.
+// every so manieth of them. Names that are not ASCII (there is one) are left
+// out: globus-url-copy drops such bytes from names, which would leave it
+// without a figure here.
 func (m *maker) toolchain(ctx context.Context) {
 	goroot, err := output(ctx, "", "go", "env", "GOROOT")
 	if err != nil {
@@ -22,7 +25,7 @@ func (m *maker) toolchain(ctx context.Context) {
 	}
 	seen := 0
 	err = filepath.WalkDir(goroot, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || !d.Type().IsRegular() || !ascii(d.Name()) {
 			return err
 		}
 		seen++
@@ -38,6 +41,11 @@ func (m *maker) toolchain(ctx context.Context) {
 	if m.err == nil {
 		m.err = err
 	}
+}
+
+// ascii says whether a name has no other bytes.
+func ascii(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // copied makes a file with the bytes of another.

@@ -48,7 +48,7 @@ func workloads() []workload {
 			estimate: func(s scale) int64 { return s.of(smallDirs*smallEach) * smallSize },
 			fill:     func(_ context.Context, m *maker) { m.small() },
 		}, {
-			name: "toolchain", what: "the Go toolchain's directory, memory to memory",
+			name: "toolchain", what: "the Go toolchain's files, memory to memory",
 			estimate: func(s scale) int64 { return s.of(400 << 20) },
 			fill:     func(ctx context.Context, m *maker) { m.toolchain(ctx) },
 		}, {
