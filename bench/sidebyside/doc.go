@@ -23,7 +23,8 @@
 // /proc says of it, its descendants and those they have waited for. Kernel
 // threads belong to nobody and are not in it.
 //
-// Memory is the peak of the largest single process of an end, as a look each
-// few milliseconds sees it. A client that ends in less may be too short to be
-// seen: then what the kernel tells at its end counts, if that can be its own.
+// Memory is the peak of the largest single process of an end, as looks some
+// milliseconds apart see it; of a client also what the kernel tells at its end,
+// if that is more than this program had when it started it: it would be counted
+// as the client's. One that ends too soon to be seen may have none.
 package main

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -181,5 +182,5 @@ func tail(f *os.File) string {
 	}
 	p := make([]byte, most)
 	n, _ := f.ReadAt(p, max(0, st.Size()-most)) // short: then that is all
-	return string(p[:n])
+	return strings.TrimSpace(string(p[:n]))
 }

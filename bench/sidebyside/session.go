@@ -135,5 +135,8 @@ func (s *session) cases(ctx context.Context, who []rival) error {
 		}
 		showTable(s.stdout, w.name, summarise(s.facts, s.runs))
 	}
-	return errors.Join(append(errs, ctx.Err())...)
+	if len(errs) == 0 {
+		return ctx.Err()
+	}
+	return errors.Join(errs...)
 }

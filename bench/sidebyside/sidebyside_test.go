@@ -60,8 +60,10 @@ func TestFromSourcesToThePage(t *testing.T) {
 		t.Errorf("%d runs of 4 cases, 2 rivals and rounds 0 and 1; %+v", len(runs), f)
 	}
 	for _, r := range runs {
-		server := (r.CPUServer > 0) == (r.Rival == ours) && (r.RSSServer > 0) == (r.Rival == ours)
-		if !r.OK || r.Seconds <= 0 || r.CPUClient <= 0 || r.RSSClient <= 0 || r.Bytes <= 0 || r.Files <= 0 || !server {
+		// A cp of some milliseconds may end before anybody looks at its memory.
+		own := r.Rival == ours
+		both := (r.CPUServer > 0) == own && (r.RSSServer > 0) == own && (r.RSSClient > 0 || !own)
+		if !r.OK || r.Seconds <= 0 || r.CPUClient <= 0 || r.Bytes <= 0 || r.Files <= 0 || !both {
 			t.Errorf("a run without its numbers: %+v", r)
 		}
 	}

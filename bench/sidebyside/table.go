@@ -27,8 +27,11 @@ func columns(rate string) []string {
 
 // cells is a summary as text, as the columns ask for.
 func (s summary) cells() []string {
-	if s.Runs == 0 {
+	switch {
+	case s.Error != "":
 		return []string{s.Rival, "failed"}
+	case s.Runs == 0:
+		return []string{s.Rival, "stopped"}
 	}
 	ratio, files := "-", "-"
 	if s.Ratio > 0 {
@@ -37,14 +40,18 @@ func (s summary) cells() []string {
 	if s.byFile() {
 		files = fmt.Sprintf("%.2f", s.CPUPerFiles)
 	}
-	server := "-"
-	if s.ServerMiB > 0 {
-		server = fmt.Sprintf("%.0f", s.ServerMiB)
-	}
 	return []string{
 		s.Rival, fmt.Sprintf("%.3f", s.Median), fmt.Sprintf("%.3f-%.3f", s.Min, s.Max), ratio, s.rate(),
-		fmt.Sprintf("%.2f", s.CPUPerGiB), files, fmt.Sprintf("%.0f", s.ClientMiB), server, s.Checks,
+		fmt.Sprintf("%.2f", s.CPUPerGiB), files, mebibytes(s.ClientMiB), mebibytes(s.ServerMiB), s.Checks,
 	}
+}
+
+// mebibytes is a peak of memory; without a server, or if nobody saw it, there is none.
+func mebibytes(n float64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", n)
 }
 
 // rate is files or megabytes a second.
