@@ -28,7 +28,7 @@ func (s *Sink) applyMeta(fd int, m *Meta, host uint32) error {
 	if err := s.chmod(fd, m.Mode&0o7777, host, owned); err != nil {
 		return fmt.Errorf("set mode: %w", err)
 	}
-	if err := setMtime(fd, "", m.MtimeSec, m.MtimeNsec, unix.AT_EMPTY_PATH); err != nil {
+	if err := setMtimeOf(fd, m.MtimeSec, m.MtimeNsec); err != nil {
 		return fmt.Errorf("set time: %w", err)
 	}
 	return nil

@@ -220,6 +220,6 @@ func (s *Sink) symlink(d *Dir, dir int, name, text string, m *Meta) error {
 			return err
 		}
 		s.ownLink(dir, name, m)
-		return setMtime(dir, name, m.MtimeSec, m.MtimeNsec, unix.AT_SYMLINK_NOFOLLOW)
+		return setMtime(dir, name, m.MtimeSec, m.MtimeNsec)
 	})
 }

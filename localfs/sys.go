@@ -3,6 +3,7 @@ package localfs
 import (
 	"io"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,11 +87,29 @@ func fsync(fd int) error {
 	return eintr(func() error { return unix.Fsync(fd) })
 }
 
-// setMtime sets the mtime of name in dir, or with AT_EMPTY_PATH of dir itself;
-// the atime stays. nsec must be below 1e9: larger numbers mean other things.
-func setMtime(dir int, name string, sec int64, nsec uint32, flags int) error {
-	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: sec, Nsec: int64(nsec)}}
-	return eintr(func() error { return unix.UtimesNanoAt(dir, name, ts, flags) })
+// setMtime sets the mtime of name in dir, without following a link; the atime
+// stays. nsec must be below 1e9: larger numbers mean other things.
+func setMtime(dir int, name string, sec int64, nsec uint32) error {
+	ts := mtimeOnly(sec, nsec)
+	return eintr(func() error { return unix.UtimesNanoAt(dir, name, ts[:], unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+// setMtimeOf is setMtime of an open file. Without a path there is none for the
+// kernel to walk, as there is with AT_EMPTY_PATH: utimensat(2), "C library/kernel
+// differences".
+func setMtimeOf(fd int, sec int64, nsec uint32) error {
+	ts := mtimeOnly(sec, nsec)
+	return eintr(func() error {
+		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	})
+}
+
+func mtimeOnly(sec int64, nsec uint32) [2]unix.Timespec {
+	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: sec, Nsec: int64(nsec)}}
 }
 
 // preadFull fills p from off; a file that ends early is io.ErrUnexpectedEOF.
