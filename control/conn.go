@@ -20,7 +20,7 @@ import (
 // Conn is one side of a control connection, after the proofs.
 type Conn struct {
 	nc     net.Conn
-	raw    io.Closer // what nc runs over: closing TLS itself would wait for the peer
+	raw    net.Conn // what nc runs over: closing TLS itself would wait for the peer
 	cfg    Config
 	holder keys.Holder
 	secret []byte // what Derive begins with
@@ -64,7 +64,7 @@ func (c *Conn) Holder() keys.Holder { return c.holder }
 func (c *Conn) Derive(label string) ([]byte, error) { return c.holder.Key.Derive(c.secret, label) }
 
 // newConn takes over a connection whose handshakes are done.
-func newConn(nc net.Conn, raw io.Closer, cfg Config) *Conn {
+func newConn(nc, raw net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		nc: nc, raw: raw, cfg: cfg.withDefaults(), r: bufio.NewReaderSize(nc, readBuffer),
 		filled: make(chan struct{}, 1), closed: make(chan struct{}),

@@ -13,3 +13,5 @@ func tune(nc net.Conn, timeout time.Duration) {
 		_ = tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: timeout / 2, Interval: timeout / 6, Count: 3})
 	}
 }
+
+func minRTT(net.Conn) time.Duration { return 0 }

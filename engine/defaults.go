@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"runtime"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,10 +31,7 @@ const (
 	DefaultFiles = 1024
 	// MaxStreams of a session.
 	MaxStreams = 64
-	maxSlots   = 8
-	// soleSlots is for a stream that is alone: from memory to memory over soft-RoCE
-	// it reaches 0.96 of ib_write_bw with 16 slots, 0.88 with 8 (bench/results/2026-11-23.md).
-	soleSlots = 16
+
 	// fitFrames: so many frames per stream make a small transfer overlap at its two
 	// ends; fitSlot, bytes, is a frame that is still worth its own cost.
 	fitFrames = 4
@@ -58,23 +54,6 @@ const (
 	// reasonWait: when a stream breaks, the reason usually follows on control.
 	reasonWait = 2 * time.Second
 )
-
-// DefaultStreams is how many streams a transfer gets if nobody says: one per
-// core, at least 2 so that reading and writing overlap, at most 8; and at
-// least one per rail.
-func DefaultStreams(rails int) int {
-	return max(min(max(runtime.GOMAXPROCS(0), 2), 8), rails)
-}
-
-// slotsFor splits a memory budget over streams.
-func slotsFor(memory int64, streams, slotSize int) int {
-	n := memory / int64(streams) / int64(slotSize+transport.HeadRoom)
-	most := int64(maxSlots)
-	if streams == 1 {
-		most = soleSlots
-	}
-	return int(min(max(n, 1), most))
-}
 
 func (l Limits) withDefaults() Limits {
 	if l.Streams == 0 {

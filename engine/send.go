@@ -97,26 +97,33 @@ func (s *sender) greet(ctx context.Context) error {
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.Chosen(tr.Name(), passed)
 	}
-	if z, ok := tr.(transport.ZeroCopier); ok && z.ZeroCopy() {
+	if zeroCopy(tr) {
 		if d, ok := s.cfg.Source.(directSource); ok {
 			d.PreferDirect()
 		}
 	}
-	if err := s.agree(peer.Limits); err != nil {
+	way := path{rails: len(s.routes.first().lanes), rtt: s.conn.RTT(), copies: !zeroCopy(tr)}
+	if err := s.agree(peer.Limits, way); err != nil {
 		return err
 	}
-	s.log.Debug("agreed", "transport", tr.Name(), "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
+	s.log.Debug("agreed", "transport", tr.Name(), "round trip", way.rtt, "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
 	return s.askTarget()
+}
+
+// zeroCopy says whether a device moves the bytes of slots by itself.
+func zeroCopy(tr transport.Transport) bool {
+	z, ok := tr.(transport.ZeroCopier)
+	return ok && z.ZeroCopy()
 }
 
 // directSource is a Source that can read files without the page cache.
 type directSource interface{ PreferDirect() }
 
 // agree fixes the numbers of the session: the smaller of what both sides allow.
-func (s *sender) agree(l wire.Limits) error {
+func (s *sender) agree(l wire.Limits, way path) error {
 	s.streams = s.cfg.Streams
 	if s.streams == 0 {
-		s.streams = DefaultStreams(len(s.routes.first().lanes))
+		s.streams = way.streams()
 	}
 	s.streams = min(s.streams, MaxStreams, int(l.Streams))
 	s.slotSize = s.cfg.SlotSize
@@ -129,7 +136,7 @@ func (s *sender) agree(l wire.Limits) error {
 	}
 	s.slots = s.cfg.Slots
 	if s.slots == 0 {
-		s.slots = slotsFor(defaultMemory, s.streams, s.slotSize)
+		s.slots = way.slots(defaultMemory, s.streams, s.slotSize)
 	}
 	if s.count.walkDone.Load() {
 		s.fit()

@@ -3,7 +3,6 @@ package localfs
 import (
 	"io"
 	"strconv"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -92,20 +91,6 @@ func fsync(fd int) error {
 func setMtime(dir int, name string, sec int64, nsec uint32) error {
 	ts := mtimeOnly(sec, nsec)
 	return eintr(func() error { return unix.UtimesNanoAt(dir, name, ts[:], unix.AT_SYMLINK_NOFOLLOW) })
-}
-
-// setMtimeOf is setMtime of an open file. Without a path there is none for the
-// kernel to walk, as there is with AT_EMPTY_PATH: utimensat(2), "C library/kernel
-// differences".
-func setMtimeOf(fd int, sec int64, nsec uint32) error {
-	ts := mtimeOnly(sec, nsec)
-	return eintr(func() error {
-		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
-		if errno != 0 {
-			return errno
-		}
-		return nil
-	})
 }
 
 func mtimeOnly(sec int64, nsec uint32) [2]unix.Timespec {

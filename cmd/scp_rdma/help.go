@@ -56,7 +56,8 @@ their place as .scp_rdma.*.part and .journal until then.
 
 %s
 Streams: without -j, one for each core of this host, but at least 2 and at most 8,
-and at least one for each rail.
+and at least one for each rail; over TCP at least 4, and more over a long way: 12 if a
+round trip takes 20 ms.
 
 On a terminal a progress line is shown; elsewhere stdout gets the summary and
 stderr what went wrong, nothing else. The first SIGINT or SIGTERM ends a transfer

@@ -21,6 +21,7 @@ func main() { os.Exit(program()) }
 
 // program is main without the exit.
 func program() int {
+	collect(os.Getenv)
 	// A reader that went away is an error of the write, not a silent death.
 	signal.Ignore(syscall.SIGPIPE)
 	ch := make(chan os.Signal, 2)
