@@ -102,7 +102,8 @@ func (s *sender) greet(ctx context.Context) error {
 			d.PreferDirect()
 		}
 	}
-	way := path{rails: len(s.routes.first().lanes), rtt: s.conn.RTT(), copies: !zeroCopy(tr)}
+	_, device := tr.(transport.ZeroCopier) // or one in software, whose slots are measured as a device's
+	way := path{rails: len(s.routes.first().lanes), rtt: s.conn.RTT(), copies: !device}
 	if err := s.agree(peer.Limits, way); err != nil {
 		return err
 	}
