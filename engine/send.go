@@ -102,8 +102,8 @@ func (s *sender) greet(ctx context.Context) error {
 			d.PreferDirect()
 		}
 	}
-	_, device := tr.(transport.ZeroCopier) // or one in software, whose slots are measured as a device's
-	way := path{rails: len(s.routes.first().lanes), rtt: s.conn.RTT(), copies: !device}
+	b, ok := tr.(transport.Buffered)
+	way := path{rails: len(s.routes.first().lanes), rtt: s.conn.RTT(), copies: ok && b.Buffered()}
 	if err := s.agree(peer.Limits, way); err != nil {
 		return err
 	}

@@ -75,6 +75,13 @@ type ZeroCopier interface {
 	ZeroCopy() bool
 }
 
+// Buffered is a Transport whose bytes the kernel copies, and holds at both ends: its
+// streams need fewer slots over a short way, and more streams over a long one.
+type Buffered interface {
+	Transport
+	Buffered() bool
+}
+
 // OpenRequest describes the stream to open. Both ends use equal Session, Key,
 // Stream, Epoch, Slots and SlotSize, and opposite Role and Initiator.
 type OpenRequest struct {

@@ -59,4 +59,7 @@ func New(cfg Config) *Transport {
 // Name implements transport.Transport.
 func (t *Transport) Name() string { return "tcp" }
 
-var _ transport.Transport = (*Transport)(nil)
+var _ transport.Buffered = (*Transport)(nil)
+
+// Buffered implements transport.Buffered.
+func (t *Transport) Buffered() bool { return true }
