@@ -97,7 +97,7 @@ func (s *sender) greet(ctx context.Context) error {
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.Chosen(tr.Name(), passed)
 	}
-	if zeroCopy(tr) {
+	if z, ok := tr.(transport.ZeroCopier); ok && z.ZeroCopy() {
 		if d, ok := s.cfg.Source.(directSource); ok {
 			d.PreferDirect()
 		}
@@ -109,12 +109,6 @@ func (s *sender) greet(ctx context.Context) error {
 	}
 	s.log.Debug("agreed", "transport", tr.Name(), "round trip", way.rtt, "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
 	return s.askTarget()
-}
-
-// zeroCopy says whether a device moves the bytes of slots by itself.
-func zeroCopy(tr transport.Transport) bool {
-	z, ok := tr.(transport.ZeroCopier)
-	return ok && z.ZeroCopy()
 }
 
 // directSource is a Source that can read files without the page cache.
