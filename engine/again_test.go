@@ -15,24 +15,44 @@ import (
 // relay passes connections on to a server, until it cuts them.
 type relay struct {
 	ln   net.Listener
-	to   string
 	mu   sync.Mutex
+	to   string
 	open []net.Conn
 	work sync.WaitGroup
 }
 
-func newRelay(t *testing.T, to string) *relay {
+// newRelay listens for nobody yet: what ends it may be handed to a server whose
+// address is not known.
+func newRelay(t *testing.T) *relay {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	r := &relay{ln: ln, to: to}
-	r.work.Go(r.accept)
+	r := &relay{ln: ln}
 	t.Cleanup(func() {
-		_ = ln.Close()
-		r.cut()
+		r.leave()
 		r.work.Wait()
 	})
 	return r
+}
+
+// lead has it pass to an address from now on.
+func (r *relay) lead(to string) {
+	r.mu.Lock()
+	r.to = to
+	r.mu.Unlock()
+	r.work.Go(r.accept)
+}
+
+func (r *relay) target() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.to
+}
+
+// leave ends it, and every connection there is.
+func (r *relay) leave() {
+	_ = r.ln.Close()
+	r.cut()
 }
 
 func (r *relay) accept() {
@@ -41,7 +61,7 @@ func (r *relay) accept() {
 		if err != nil {
 			return
 		}
-		s, err := net.Dial("tcp", r.to)
+		s, err := net.Dial("tcp", r.target())
 		if err != nil {
 			_ = c.Close()
 			continue
@@ -90,7 +110,7 @@ func cutting(after int64, cut func()) func(*kit) {
 func TestControlThatIsCutComesBack(t *testing.T) {
 	const size = 96 << 20
 	tr := mem.New()
-	var r *relay
+	r := newRelay(t)
 	var cuts int
 	var mu sync.Mutex
 	k := start(t, remembering(newStateful()), func(k *kit) { k.client, k.server = tr, tr }, cutting(20, func() {
@@ -101,7 +121,7 @@ func TestControlThatIsCutComesBack(t *testing.T) {
 			r.cut()
 		}
 	}))
-	r = newRelay(t, k.addr)
+	r.lead(k.addr)
 	dir := sample(t)
 	write(t, dir, map[string]string{"huge": random(size)})
 	old(t, dir)
@@ -122,13 +142,10 @@ func TestControlThatIsCutComesBack(t *testing.T) {
 // A server that names another address is found there when the first is gone.
 func TestAnotherAddressIsTried(t *testing.T) {
 	tr := mem.New()
-	var r *relay
-	var k *kit
-	k = start(t, remembering(newStateful()), func(k *kit) { k.client, k.server = tr, tr }, cutting(5, func() {
-		_ = r.ln.Close()
-		r.cut()
-	}), func(c *kit) { c.addrs = func() []string { return []string{k.addr} } })
-	r = newRelay(t, k.addr)
+	r := newRelay(t)
+	k := start(t, remembering(newStateful()), func(k *kit) { k.client, k.server = tr, tr }, cutting(5, r.leave),
+		func(k *kit) { k.addrs = func() []string { return []string{r.target()} } })
+	r.lead(k.addr)
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"huge": random(32 << 20)})
 	old(t, dir)
@@ -140,16 +157,13 @@ func TestAnotherAddressIsTried(t *testing.T) {
 }
 
 func TestAServerThatStaysAwayIsGivenUp(t *testing.T) {
-	tr := mem.New()
-	var r *relay
-	k := start(t, remembering(newStateful()), func(k *kit) { k.client, k.server, k.left = tr, tr, true }, cutting(5, func() {
-		_ = r.ln.Close()
-		r.cut()
-	}))
-	r = newRelay(t, k.addr)
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"huge": random(32 << 20)})
 	for _, retry := range []time.Duration{-1, 300 * time.Millisecond} {
+		tr := mem.New()
+		r := newRelay(t)
+		k := start(t, remembering(newStateful()), func(k *kit) { k.client, k.server, k.left = tr, tr, true }, cutting(5, r.leave))
+		r.lead(k.addr)
 		rep, w, err := k.push(contents(t, dir), func(c *engine.SendConfig) {
 			c.Server.Addr, c.RetryFor = r.ln.Addr().String(), retry
 		})
@@ -159,7 +173,6 @@ func TestAServerThatStaysAwayIsGivenUp(t *testing.T) {
 		if retry < 0 && !errors.Is(err, engine.ErrPeerLost) {
 			t.Errorf("send: %v", err)
 		}
-		r = newRelay(t, k.addr)
 	}
 }
 
@@ -276,13 +289,13 @@ func (s cutAtEnd) Sync() error {
 
 func TestACommandMeansTheSameUntilItsClientKnowsThatAllIsDone(t *testing.T) {
 	tr := mem.New()
-	var r *relay
+	r := newRelay(t)
 	m := newStateful()
 	k := start(t, remembering(m), func(k *kit) {
 		k.client, k.server = tr, tr
 		k.sink = func(s engine.Sink) engine.Sink { return cutAtEnd{s, func() { r.cut() }} }
 	})
-	r = newRelay(t, k.addr)
+	r.lead(k.addr)
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"a": "a"})
 	old(t, dir)
