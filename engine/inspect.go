@@ -233,7 +233,12 @@ func (w *sendWorker) sendNothing(ctx context.Context) error {
 	}
 	n := len(slot.Space())
 	rand.Read(slot.Space()) // zeros are what memory that nobody wrote to holds
-	return w.send(ctx, slot, filled{chunks: []wire.Chunk{{Entry: ^uint64(0), Length: uint32(n)}}, used: n})
+	return w.send(ctx, slot, ofNoFile(n))
+}
+
+// ofNoFile is a unit of n bytes that the receiver checks and drops.
+func ofNoFile(n int) filled {
+	return filled{chunks: []wire.Chunk{{Entry: ^uint64(0), Length: uint32(n)}}, used: n}
 }
 
 // nothing is a Source without entries: no other method of it is ever called.

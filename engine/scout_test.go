@@ -29,9 +29,8 @@ func TestSmallSourcesGetSmallStreams(t *testing.T) {
 		s.count.files.Store(tt.files)
 		s.count.bytes.Store(tt.bytes)
 		s.scout.largest.Store(tt.largest)
-		s.count.walkDone.Store(true)
 		s.routes = &routes{all: []*route{{lanes: []*lane{{rail: "a"}}}}}
-		if err := s.agree(wire.Limits{Streams: 4 + uint32(tt.set.Streams), Slots: 128, SlotSize: 16 * mib, Window: 100}, path{rails: 1}); err != nil {
+		if err := s.agree(wire.Limits{Streams: 4 + uint32(tt.set.Streams), Slots: 128, SlotSize: 16 * mib, Window: 100}, path{rails: 1}, true); err != nil {
 			t.Fatal(err)
 		}
 		if s.streams > tt.streams || s.slotSize > tt.slot || s.slots > tt.slots || s.streams < 1 || s.slotSize < 4096 || s.slots < 1 {

@@ -102,9 +102,8 @@ func (s *sender) greet(ctx context.Context) error {
 			d.PreferDirect()
 		}
 	}
-	b, ok := tr.(transport.Buffered)
-	way := path{rails: len(s.routes.first().lanes), rtt: s.conn.RTT(), copies: ok && b.Buffered()}
-	if err := s.agree(peer.Limits, way); err != nil {
+	way := s.way()
+	if err := s.agree(peer.Limits, way, s.count.walkDone.Load()); err != nil {
 		return err
 	}
 	s.log.Debug("agreed", "transport", tr.Name(), "round trip", way.rtt, "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
@@ -114,8 +113,16 @@ func (s *sender) greet(ctx context.Context) error {
 // directSource is a Source that can read files without the page cache.
 type directSource interface{ PreferDirect() }
 
-// agree fixes the numbers of the session: the smaller of what both sides allow.
-func (s *sender) agree(l wire.Limits, way path) error {
+// way is what is known of the way that streams take first.
+func (s *sender) way() path {
+	r := s.routes.first()
+	b, ok := r.transport.(transport.Buffered)
+	return path{rails: len(r.lanes), rtt: s.conn.RTT(), copies: ok && b.Buffered()}
+}
+
+// agree fixes the numbers of the session: the smaller of what both sides allow. whole:
+// all of the source is known by now.
+func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	s.streams = s.cfg.Streams
 	if s.streams == 0 {
 		s.streams = way.streams()
@@ -133,7 +140,7 @@ func (s *sender) agree(l wire.Limits, way path) error {
 	if s.slots == 0 {
 		s.slots = way.slots(defaultMemory, s.streams, s.slotSize)
 	}
-	if s.count.walkDone.Load() {
+	if whole {
 		s.fit()
 	}
 	s.streams = min(s.streams, int(l.Slots))

@@ -1,0 +1,79 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"scp_rdma/engine"
+	"scp_rdma/transport"
+	"scp_rdma/transport/mem"
+	"scp_rdma/transport/transporttest"
+)
+
+// bench takes one measurement of the server.
+func (k *kit) bench(set func(*engine.BenchConfig)) (*engine.Benched, error) {
+	cfg := engine.BenchConfig{Server: k.dial(), Transports: transport.NewRegistry(k.client), For: 20 * time.Millisecond}
+	set(&cfg)
+	return engine.Bench(k.t.Context(), cfg)
+}
+
+func TestBenchCarriesBytesOnEveryRailAndOpensNoTarget(t *testing.T) {
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, kind, func(k *kit) {
+				k.once = true // what only measures is no session
+				k.sink = func(s engine.Sink) engine.Sink { t.Error("a target was opened"); return s }
+			})
+			got, err := k.bench(func(c *engine.BenchConfig) { c.Streams, c.Slots, c.SlotSize = 4, 3, 64<<10 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Transport != name || got.Streams != 4 || got.Slots != 3 || got.SlotSize != 64<<10 || got.Took <= 0 || got.Frame <= 0 {
+				t.Errorf("%+v", got)
+			}
+			var sum uint64
+			streams := 0
+			for _, r := range got.Rails {
+				sum += r.Bytes
+				streams += r.Streams
+				if r.Bytes == 0 || r.Peer == "" {
+					t.Errorf("rail %+v", r)
+				}
+			}
+			if sum != got.Bytes || sum%(64<<10) != 0 || streams != 4 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestBenchMeasuresOneRailAlone(t *testing.T) {
+	k := start(t, func(k *kit) { tr := mem.New("a", "b"); k.client, k.server = tr, tr })
+	got, err := k.bench(func(c *engine.BenchConfig) { c.Rail = "b" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Rails) != 1 || got.Rails[0].Local != "b" || got.Rails[0].Bytes != got.Bytes {
+		t.Errorf("%+v", got)
+	}
+	if _, err := k.bench(func(c *engine.BenchConfig) { c.Rail = "c" }); !errors.Is(err, transport.ErrUnavailable) {
+		t.Errorf("a rail that isn't there: %v", err)
+	}
+}
+
+func TestBenchFindsDamage(t *testing.T) {
+	k := start(t, func(k *kit) {
+		tr := mem.New("a")
+		k.client = tr
+		frames := 0
+		k.server = transporttest.Faulty(tr, transporttest.Plan{Corrupt: func(_ uint64, data []byte) {
+			if frames++; frames == 70 { // after those that are counted one by one
+				data[0] ^= 1
+			}
+		}})
+	})
+	if _, err := k.bench(func(c *engine.BenchConfig) { c.Streams, c.For = 1, time.Minute }); !errors.Is(err, engine.ErrVerify) {
+		t.Errorf("damage: %v", err)
+	}
+}
