@@ -55,6 +55,8 @@ const (
 	// way. One that is frozen or slow still acknowledges, and has Timeout. It is what
 	// data over TCP waits for too, so that both give a cut cable up at the same time.
 	wayDead = 4 * time.Second
+	// looks at the connection while nothing may be acknowledged.
+	looks = 4
 	// readBuffer is what one read takes, and the step in which a message grows.
 	readBuffer = 64 << 10
 	// defaultTimeout is Config.Timeout where it is 0.

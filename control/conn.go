@@ -33,8 +33,8 @@ type Conn struct {
 	filled  chan struct{} // room for one: something is queued
 	closed  chan struct{} // Close or Abort was called
 	closing sync.Once
-	heard   atomic.Int64 // when a byte came last, ns since 1970
-	writer  sync.WaitGroup
+	heard   atomic.Int64   // when a byte came last, ns since 1970
+	work    sync.WaitGroup // write and watch
 
 	mu      sync.Mutex
 	queue   []byte
@@ -70,7 +70,8 @@ func newConn(nc, raw net.Conn, cfg Config) *Conn {
 		filled: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	c.heard.Store(time.Now().UnixNano())
-	c.writer.Go(c.write)
+	c.work.Go(c.write)
+	c.work.Go(c.watch)
 	return c
 }
 
@@ -158,13 +159,13 @@ func (c *Conn) end() {
 }
 
 // Close writes what is queued, closes the connection and waits for its
-// goroutine: a few seconds at most, less if Abort is called meanwhile. An error
+// goroutines: a few seconds at most, less if Abort is called meanwhile. An error
 // says that the peer didn't take all. Only the first call does anything.
 func (c *Conn) Close() error {
 	var err error
 	c.closing.Do(func() {
 		c.end()
-		c.writer.Wait()
+		c.work.Wait()
 		err = c.lastWords()
 		if closeErr := c.raw.Close(); err == nil && !errors.Is(closeErr, net.ErrClosed) {
 			err = closeErr
@@ -199,7 +200,7 @@ func linger(nc net.Conn) {
 	}
 }
 
-// Abort closes the connection at once and waits for its goroutine. What is
+// Abort closes the connection at once and waits for its goroutines. What is
 // queued is lost. It may be called at any time, also while Close waits.
 func (c *Conn) Abort() {
 	c.end()
@@ -207,7 +208,7 @@ func (c *Conn) Abort() {
 	c.queue = nil
 	c.mu.Unlock()
 	_ = c.raw.Close()
-	c.writer.Wait()
+	c.work.Wait()
 }
 
 // until ends a read of nc when ctx ends. stop waits for that, so that it can't

@@ -16,31 +16,44 @@ func tune(nc net.Conn, timeout time.Duration) {
 	}
 	_ = tc.SetNoDelay(true)
 	_ = tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: timeout / 2, Interval: timeout / 6, Count: 3})
-	raw, err := tc.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
-		// tcp(7): unacknowledged data for so long closes the connection.
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(min(timeout, wayDead).Milliseconds()))
-	})
 }
 
-// minRTT is the shortest round trip of a connection, from TCP_INFO, tcp(7): the mean
-// counts also how long the peer thought before it answered. 0: nobody knows.
-func minRTT(nc net.Conn) (rtt time.Duration) {
+// cut says whether the way to the peer is gone: its kernel owes an acknowledgement, and
+// has given none for limit. A window that stays closed is none: each probe of it is
+// answered, if rarely. TCP_USER_TIMEOUT, tcp(7), does not tell the two apart (Linux 6.18).
+func cut(nc net.Conn, limit time.Duration) bool {
+	info := tcpInfo(nc)
+	if info == nil || time.Duration(info.Last_ack_recv)*time.Millisecond < limit {
+		return false
+	}
+	// What was sent a moment ago, after both ends slept, is not sent again yet.
+	return info.Unacked > 0 && info.Retransmits > 0 || info.Probes >= 3
+}
+
+// minRTT is the shortest round trip of a connection: the mean counts also how long
+// the peer thought before it answered. 0: nobody knows.
+func minRTT(nc net.Conn) time.Duration {
+	info := tcpInfo(nc)
+	if info == nil {
+		return 0
+	}
+	return time.Duration(info.Min_rtt) * time.Microsecond
+}
+
+// tcpInfo is TCP_INFO, tcp(7); nil if there is none.
+func tcpInfo(nc net.Conn) (info *unix.TCPInfo) {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
-		return 0
+		return nil
 	}
 	raw, err := tc.SyscallConn()
 	if err != nil {
-		return 0
+		return nil
 	}
 	_ = raw.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			rtt = time.Duration(info.Min_rtt) * time.Microsecond
+		if i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			info = i
 		}
 	})
-	return rtt
+	return info
 }

@@ -68,17 +68,41 @@ func (c *Conn) piece() int {
 	return int(max(min(c.cfg.Timeout, defaultTimeout)*writePiece/defaultTimeout, minPiece))
 }
 
-// unreachable is what the kernel's ETIMEDOUT means: tune has asked for it.
+// unreachable is what it means that the way is cut, or the kernel's ETIMEDOUT.
 func (c *Conn) unreachable(err error) error {
-	return fmt.Errorf("%w: nothing is acknowledged for %v (%w)", ErrSilent, min(c.cfg.Timeout, wayDead), err)
+	return fmt.Errorf("%w: nothing is acknowledged for %v (%w)", ErrSilent, c.dead(), err)
+}
+
+// dead is how long nothing may be acknowledged.
+func (c *Conn) dead() time.Duration { return min(c.cfg.Timeout, wayDead) }
+
+// watch gives a peer up that can't be reached; what waits for it ends. The pings see
+// to it that something always wants to be acknowledged.
+func (c *Conn) watch() {
+	look := time.NewTicker(c.dead() / looks)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-c.closed:
+			return
+		}
+		if cut(c.raw, c.dead()) {
+			c.fail(fmt.Errorf("send: %w", c.unreachable(syscall.ETIMEDOUT)))
+			return
+		}
+	}
 }
 
 // armWrite sets the deadline of the next write.
 func (c *Conn) armWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	switch {
+	case c.ended:
 		return c.nc.SetWriteDeadline(c.closeBy)
+	case c.frozen != nil:
+		return c.frozen
 	}
 	return c.nc.SetWriteDeadline(time.Now().Add(c.cfg.Timeout))
 }
@@ -93,8 +117,8 @@ func (c *Conn) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	if errors.Is(err, ErrSilent) && !c.ended {
+	if errors.Is(err, ErrSilent) && !c.ended && c.frozen == nil {
 		c.frozen = err
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		_ = c.nc.SetDeadline(time.Unix(1, 0))
 	}
 }
