@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"scp_rdma/transport"
 )
 
 // portHabit is for the habit of scp's -p.
@@ -15,7 +17,7 @@ const portHabit = "-p is the port; modes and times are always kept"
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds()); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f)); err != nil {
 		return err
 	}
 	switch {
@@ -37,8 +39,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("--checksum and --ignore-times contradict each other")
 	case f.Changed("state-dir") && o.stateDir == "":
 		return usagef("--state-dir: an empty name is no directory")
-	case o.json && !o.devices:
-		return usagef("--json is for devices")
+	case o.slots < 0 || o.slots > transport.MaxSlots:
+		return usagef("--slots %d: it takes 1 to %d", o.slots, transport.MaxSlots)
+	case o.size != 0 && (o.size < transport.MinSlotSize || o.size > transport.MaxSlotSize || o.size%transport.MinSlotSize != 0):
+		return usagef("--size %d: it takes 4K to 16M, in steps of 4K", o.size)
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
 		return usagef("an empty name is no file of keys")
 	case !slices.Contains([]string{"auto", "always", "never"}, o.direct):
@@ -71,8 +75,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 	return err
 }
 
-// checkDeeds finds two that are asked for at once.
-func (o *options) checkDeeds() error {
+// checkDeeds finds two that are asked for at once, and what only one of them takes.
+func (o *options) checkDeeds(f *pflag.FlagSet) error {
 	switch {
 	case o.keygen && o.server:
 		return usagef("keygen makes a key, -s makes its own by itself")
@@ -80,6 +84,12 @@ func (o *options) checkDeeds() error {
 		return usagef("devices only looks: it excludes -s and keygen")
 	case o.clean && (o.server || o.keygen || o.devices):
 		return usagef("clean only removes what is left over: it excludes -s, keygen and devices")
+	case o.bench && (o.server || o.keygen || o.devices || o.clean):
+		return usagef("bench only measures: it excludes -s, keygen, devices and clean")
+	case o.json && !o.devices && !o.bench:
+		return usagef("--json is for devices and bench")
+	case !o.bench && (f.Changed("html") || f.Changed("seconds")):
+		return usagef("--html and --seconds are for bench")
 	}
 	return nil
 }
@@ -161,6 +171,8 @@ func expected(name string) string {
 	switch name {
 	case "streams":
 		return "it takes a number, 1 to 64"
+	case "slots":
+		return "it takes a number, 1 to 1024"
 	case "ib-port", "gid-index", "traffic-class":
 		return "it takes a number up to 255"
 	case "grace", "wait", "retry-for", "handshake-timeout", "timeout", "modify-window":

@@ -25,7 +25,7 @@ func devices(ctx context.Context, e env, o *options, log hclog.Logger) error {
 func printJSON(e env, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return fmt.Errorf("devices: %w", err)
+		return fmt.Errorf("json: %w", err)
 	}
 	return printOut(e, string(b)+"\n")
 }

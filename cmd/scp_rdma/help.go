@@ -18,6 +18,8 @@ Usage:
   scp_rdma keygen [--key-file FILE]               make a key
   scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;
                                                   HOST's too, and what joins them
+  scp_rdma bench [flags] HOST                     how fast from memory to memory,
+                                                  and with which settings
   scp_rdma clean [-o DIR]                         remove what interrupted transfers
                                                   left there a week ago or earlier
   scp_rdma version | help
@@ -38,8 +40,8 @@ Where it goes: everything lies under the server's DIR; a leading / in PATH is DI
   Several SRC need a directory. dir/ is dir; dir/., ., .. and / are their contents.
   HOST is a name, an IPv4 address, [IPv6] or [fe80::1%%eth0]. The first colon
   before any slash ends it; a SRC with a colon in its name is written ./a:b.
-  A SRC called version, help, keygen, devices or clean is written ./version and so
-  on where it stands alone; with a HOST: behind it, it is sent.
+  A SRC called version, help, keygen, devices, bench or clean is written ./version
+  and so on where it stands alone; with a HOST: behind it, it is sent.
 
 Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. The
 server makes it at its first start, clients get a copy by hand. Nothing is done for

@@ -45,12 +45,8 @@ func describe(ctx context.Context, o *options, log hclog.Logger) []byte {
 // inspect tells what this host and a server have, and which rails work between
 // them. That none does is an error.
 func inspect(ctx context.Context, e env, con *console, o *options, host string, log hclog.Logger) error {
-	host = unbracket(strings.TrimSuffix(host, ":"))
-	to := remote{host: host}
-	if err := to.check(host); err != nil {
-		return err
-	}
-	if err := to.fits(o); err != nil {
+	host, err := lone(o, host)
+	if err != nil {
 		return err
 	}
 	at, reg, err := reach(ctx, e, con, o, host, log)

@@ -91,6 +91,29 @@ func (l *limits) all(severalKeys bool) engine.Quota {
 	return engine.Quota{Sessions: l.sessions, PerKey: perKey, Memory: l.memory}
 }
 
+// secondsValue is a time as a number of seconds, 0.1 to 3600.
+type secondsValue time.Duration
+
+func (v secondsValue) duration() time.Duration { return time.Duration(v) }
+
+// String implements pflag.Value.
+func (v *secondsValue) String() string {
+	return strconv.FormatFloat(v.duration().Seconds(), 'f', -1, 64)
+}
+
+// Type implements pflag.Value.
+func (*secondsValue) Type() string { return "T" }
+
+// Set implements pflag.Value.
+func (v *secondsValue) Set(s string) error {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(n >= 0.1 && n <= 3600) {
+		return usagef("%s: seconds are a number from 0.1 to 3600", quote(s))
+	}
+	*v = secondsValue(n * float64(time.Second))
+	return nil
+}
+
 // sizeVar declares a flag that is a number of bytes.
 func sizeVar(f *pflag.FlagSet, p *int64, name string, value int64, usage string) {
 	*p = value

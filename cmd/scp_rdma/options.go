@@ -22,7 +22,9 @@ type options struct {
 	grace     time.Duration
 	allow     []string
 	recursive bool
-	streams   int // 0: the engine chooses
+	streams   int // 0: the engine chooses; so it is with
+	slots     int // of each stream, and their
+	size      int64
 	rails     []string
 	ibPort    int // 0: any
 	gidIndex  int // -1: the best
@@ -46,6 +48,9 @@ type options struct {
 	noAuth     bool
 	keygen     bool
 	devices    bool
+	bench      bool
+	seconds    secondsValue
+	html       string
 	json       bool
 	wait       time.Duration
 	retryFor   time.Duration
@@ -118,6 +123,8 @@ func newFlagSet() *pflag.FlagSet {
 func (o *options) sendFlags() *pflag.FlagSet {
 	f := newFlagSet()
 	f.IntVarP(&o.streams, "streams", "j", 0, "`N` streams, 1 to 64 (0 or none: chosen, see below)")
+	f.IntVar(&o.slots, "slots", 0, "`K` slots for each stream (0 or none: chosen); scp_rdma bench HOST finds what is best")
+	sizeVar(f, &o.size, "size", 0, "slots of `SIZE` bytes each, 4K to 16M (0 or none: chosen)")
 	f.BoolVar(&o.showRails, "rails", false, "show which rail was joined with which of the server's, and what each carried")
 	f.BoolVarP(&o.exact, "no-target-directory", "T", false, "the destination is exactly this name, never a directory to put SRC into")
 	f.BoolVarP(&o.follow, "follow", "L", false, "send what symlinks point to")
@@ -171,7 +178,11 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
 	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")
 	f.BoolVar(&o.clean, "clean", false, "remove what interrupted transfers left below -o a week ago or earlier, like scp_rdma clean")
-	f.BoolVar(&o.json, "json", false, "with devices: as JSON, for programs")
+	f.BoolVar(&o.json, "json", false, "with devices or bench: as JSON, for programs")
+	f.BoolVar(&o.bench, "bench", false, "measure from memory to memory, like scp_rdma bench HOST")
+	o.seconds = secondsValue(benchTurn)
+	f.Var(&o.seconds, "seconds", "with bench: measure each point for `T` seconds")
+	f.StringVar(&o.html, "html", "", "with bench: write a page with drawings to `FILE`")
 	f.BoolP("help", "h", false, "show this page")
 	return f
 }

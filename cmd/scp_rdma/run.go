@@ -55,6 +55,8 @@ func words(args []string) []string {
 		return append([]string{"--devices"}, args[1:]...)
 	case "clean":
 		return append([]string{"--clean"}, args[1:]...)
+	case "bench":
+		return append([]string{"--bench"}, args[1:]...)
 	case "help":
 		return []string{"--help"}
 	}
@@ -80,7 +82,7 @@ func namesPath(arg string) bool {
 // subCommand is the sub-command that args call, "" if they mean a copy: a first
 // word is one only if no later argument has the form HOST:...
 func subCommand(args []string) string {
-	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices", "clean"}, args[0]) || slices.ContainsFunc(args[1:], namesPath) {
+	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices", "clean", "bench"}, args[0]) || slices.ContainsFunc(args[1:], namesPath) {
 		return ""
 	}
 	return args[0]
@@ -108,6 +110,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 		return inspect(ctx, e, con, o, args[0], log)
 	case o.devices:
 		return devices(ctx, e, o, log)
+	case o.bench && len(args) != 1:
+		return usagef("bench needs one host, as in: scp_rdma bench server")
+	case o.bench:
+		return bench(ctx, e, con, o, args[0], log)
 	case o.server && len(args) > 0:
 		return usagef("%s: -s receives files, it takes none", quote(args[0]))
 	case o.server:

@@ -28,6 +28,7 @@ func layers() map[string][]string {
 		"state":                   {"keys"},
 		"control":                 {"wire", "keys"},
 		"engine":                  {"transport", "control", "keys", "wire", "planner", "localfs"},
+		"sweep":                   {"engine"},
 		"internal/tree":           {"internal/tree"},
 		"internal/testkit":        {},
 		"internal/arch":           {},
