@@ -45,7 +45,7 @@ func newCrash(t *testing.T, spec tree.Spec) *crash {
 	t.Helper()
 	c := &crash{a: newHost(t), b: newHost(t), dir: folder(t, root()), growing: tree.Growing{Hidden: ".scp_rdma."}}
 	cable(t, c.a, c.b, "rail1", 1)
-	c.a.slow(t, "rail1")
+	c.a.slow(t, "rail1", 400)
 	c.src = filepath.Join(folder(t, root()), "src")
 	stats, err := tree.Generate(c.src, spec)
 	must(t, err)

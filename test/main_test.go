@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,12 +30,15 @@ var setting struct {
 const (
 	envInside = "SCP_RDMA_E2E_INSIDE" // the tests, in a mount namespace of their own
 	envHolder = "SCP_RDMA_E2E_HOLDER" // a process that keeps a namespace until its stdin ends
+	envBare   = "SCP_RDMA_E2E_BARE"   // one end of bare sockets: what to do as words
 )
 
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(envHolder) != "":
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test, however that ends
+	case os.Getenv(envBare) != "":
+		os.Exit(bare(strings.Fields(os.Getenv(envBare))))
 	case os.Getuid() != 0:
 		fmt.Fprintln(os.Stderr, "the end-to-end tests make mounts, namespaces and files of other users: run them as root")
 		os.Exit(1)

@@ -68,11 +68,11 @@ func cable(t *testing.T, a, b host, name string, n int) {
 	}
 }
 
-// slow bounds what an interface sends: 50 MB/s, in bursts that hold a few
+// slow bounds what an interface sends: so many Mbit/s, in bursts that hold a few
 // segments of 64 KiB (tc-tbf(8)).
-func (h host) slow(t *testing.T, name string) {
+func (h host) slow(t *testing.T, name string, mbit int) {
 	t.Helper()
-	h.do(t, "tc", "qdisc", "add", "dev", name, "root", "tbf", "rate", "400mbit", "burst", "256k", "latency", "50ms")
+	h.do(t, "tc", "qdisc", "add", "dev", name, "root", "tbf", "rate", strconv.Itoa(mbit)+"mbit", "burst", "256k", "latency", "50ms")
 }
 
 // sent reads how many bytes an interface has sent (proc_net_dev(5)).
@@ -91,21 +91,29 @@ func (h host) sent(t *testing.T, name string) int64 {
 	return 0
 }
 
-// twoRails is two hosts joined by two rails, a server on b, and a file of that size for
-// a to send.
+// twoRails is two hosts joined by two rails of 50 MB/s, a server on b, and a file of
+// that size for a to send.
 func twoRails(t *testing.T, size int) (a, b host, srv *server, file string) {
+	t.Helper()
+	// On a rail without bounds, the first stream to be there might carry it all.
+	a, b, srv = railed(t, 400, 400)
+	file = filepath.Join(folder(t, root()), "file")
+	write(t, file, bytesOf(1, size))
+	return a, b, srv, file
+}
+
+// railed is two hosts joined by rail1 and rail2, which carry so many Mbit/s, and a
+// server on b.
+func railed(t *testing.T, mbit1, mbit2 int) (a, b host, srv *server) {
 	t.Helper()
 	a, b = newHost(t), newHost(t)
 	cable(t, a, b, "rail1", 1)
 	cable(t, a, b, "rail2", 2)
-	// On a rail without bounds, the first stream to be there might carry it all.
-	a.slow(t, "rail1")
-	a.slow(t, "rail2")
-	file = filepath.Join(folder(t, root()), "file")
-	write(t, file, bytesOf(1, size))
+	a.slow(t, "rail1", mbit1)
+	a.slow(t, "rail2", mbit2)
 	dir := folder(t, root())
 	line := b.in(setting.bin, "-s", "-o", dir, "-p", "1777")
-	return a, b, listening(t, start(t, root(), line[0], line[1:]...), root(), dir), file
+	return a, b, listening(t, start(t, root(), line[0], line[1:]...), root(), dir)
 }
 
 func TestTwoRailsCarryOneTransferTogether(t *testing.T) {
