@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,19 +11,19 @@ import (
 	"sync"
 )
 
-// bare is one end of bare sockets, what nothing over TCP outdoes: "listen ADDR" reads
-// and drops what comes, until it is killed; "send ADDR STREAMS BYTES" sends so much over
-// so many connections, and ends when all has been read.
+// bare is one end of bare sockets, what nothing over TCP outdoes: "listen ADDR FILE"
+// writes what comes to where it belongs in a file, until it is killed; "send ADDR STREAMS
+// FILE" sends a file, a part of it over each connection, and ends when all is written.
+// No checks, no names, no metadata: sendfile(2), read(2), pwrite(2).
 func bare(words []string) int {
-	err := errors.New("listen ADDR, or send ADDR STREAMS BYTES")
+	err := errors.New("listen ADDR FILE, or send ADDR STREAMS FILE")
 	switch {
-	case len(words) == 2 && words[0] == "listen":
-		err = bareListen(words[1])
+	case len(words) == 3 && words[0] == "listen":
+		err = bareListen(words[1], words[2])
 	case len(words) == 4 && words[0] == "send":
-		streams, err1 := strconv.Atoi(words[2])
-		bytes, err2 := strconv.ParseInt(words[3], 10, 64)
-		if err = errors.Join(err1, err2); err == nil {
-			err = bareSend(words[1], streams, bytes)
+		var streams int
+		if streams, err = strconv.Atoi(words[2]); err == nil {
+			err = bareSend(words[1], streams, words[3])
 		}
 	}
 	if err != nil {
@@ -35,8 +36,12 @@ func bare(words []string) int {
 // bareBuffer is what one call reads or writes.
 const bareBuffer = 1 << 20
 
-func bareListen(addr string) error {
+func bareListen(addr, file string) error {
 	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
@@ -47,44 +52,70 @@ func bareListen(addr string) error {
 			return err
 		}
 		go func() {
-			defer c.Close()
-			buf := make([]byte, bareBuffer)
-			for {
-				if _, err := c.Read(buf); err != nil {
+			defer c.Close() // early, where something fails: the other end sees it
+			var head [8]byte
+			if _, err := io.ReadFull(c, head[:]); err != nil {
+				return
+			}
+			off := int64(binary.LittleEndian.Uint64(head[:]))
+			for buf := make([]byte, bareBuffer); ; {
+				n, err := c.Read(buf)
+				if err == io.EOF {
+					_, _ = c.Write(head[:]) // all is written
+				}
+				if err != nil {
 					return
 				}
+				if _, err := f.WriteAt(buf[:n], off); err != nil {
+					return
+				}
+				off += int64(n)
 			}
 		}()
 	}
 }
 
-func bareSend(addr string, streams int, bytes int64) error {
+func bareSend(addr string, streams int, file string) error {
+	st, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
 	var all sync.WaitGroup
 	errs := make([]error, streams)
+	part := (st.Size() + int64(streams) - 1) / int64(streams)
 	for i := range streams {
-		all.Go(func() { errs[i] = bareStream(addr, bytes/int64(streams)) })
+		off := int64(i) * part
+		all.Go(func() { errs[i] = bareStream(addr, file, off, min(part, st.Size()-off)) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-func bareStream(addr string, bytes int64) error {
+func bareStream(addr, file string, off, size int64) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Seek(off, io.SeekStart); err != nil {
+		return err
+	}
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	buf := make([]byte, bareBuffer)
-	for bytes > 0 {
-		n, err := c.Write(buf[:min(bytes, bareBuffer)])
-		if err != nil {
-			return err
-		}
-		bytes -= int64(n)
+	var head [8]byte
+	binary.LittleEndian.PutUint64(head[:], uint64(off))
+	if _, err := c.Write(head[:]); err != nil {
+		return err
+	}
+	if n, err := io.Copy(c, io.LimitReader(f, size)); err != nil || n != size { // sendfile(2)
+		return fmt.Errorf("%d bytes of %d: %w", n, size, err)
 	}
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, c) // until the other end has read all, and closes
+	_, err = io.ReadFull(c, head[:])
 	return err
 }

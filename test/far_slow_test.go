@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"scp_rdma/internal/tree"
 	"scp_rdma/internal/wan"
 )
@@ -38,9 +40,9 @@ func farOurs(t *testing.T, a host, srv *server, file string, size int64) (rate f
 }
 
 // farBare is the same over bare sockets.
-func farBare(t *testing.T, a host, streams int, size int64) float64 {
+func farBare(t *testing.T, a host, streams int, file string, size int64) float64 {
 	t.Helper()
-	line := a.in("env", envBare+"=send "+farServer+":1999 "+strconv.Itoa(streams)+" "+strconv.FormatInt(size, 10), bareBin(t))
+	line := a.in("env", envBare+"=send "+farServer+":1999 "+strconv.Itoa(streams)+" "+file, bareBin(t))
 	r := run(t, root(), line[0], line[1:]...)
 	r.wants(t, 0)
 	return float64(size) / r.took.Seconds()
@@ -54,12 +56,18 @@ func bareBin(t *testing.T) string {
 	return bin
 }
 
-// farBareServe starts the other end.
-func farBareServe(t *testing.T, b host) {
+// farBareServe starts the other end, which ends with over.
+func farBareServe(t *testing.T, b host) (over func()) {
 	t.Helper()
-	line := b.in("env", envBare+"=listen "+farServer+":1999", bareBin(t))
+	file := filepath.Join(folder(t, root()), "bare")
+	line := b.in("env", envBare+"=listen "+farServer+":1999 "+file, bareBin(t))
 	p := start(t, root(), line[0], line[1:]...)
 	eventually(t, "bare sockets listen", func() bool { return strings.Contains(p.out.String(), "listening") || p.ended() })
+	return func() {
+		p.signal(t, unix.SIGKILL)
+		p.wait(t)
+		must(t, os.Remove(file)) // and its memory
+	}
 }
 
 // middle is the median.
@@ -83,12 +91,13 @@ func TestALongWayIsFilled(t *testing.T) {
 			room(t, tt.size+tt.size/8)
 			a, b, way := far(t, wan.Config{Delay: 10 * time.Millisecond, Rate: tt.rate, Queue: int(tt.rate * 0.02)})
 			srv := farServe(t, b)
-			farBareServe(t, b)
 			file := noise(t, tt.size)
 			var ours, bares []float64
 			for range farRounds {
 				rate, streams := farOurs(t, a, srv, file, tt.size)
-				ours, bares = append(ours, rate), append(bares, farBare(t, a, streams, tt.size))
+				over := farBareServe(t, b)
+				ours, bares = append(ours, rate), append(bares, farBare(t, a, streams, file, tt.size))
+				over()
 				t.Logf("%d streams: %.1f MB/s, bare sockets %.1f MB/s, %d packets lost", streams, rate/1e6, bares[len(bares)-1]/1e6, way.Lost())
 			}
 			link, bare := middle(ours)/tt.rate, middle(ours)/middle(bares)
