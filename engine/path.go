@@ -38,9 +38,9 @@ const (
 	// it reaches 0.96 of ib_write_bw with 16 slots, 0.88 with 8 (bench/results/2026-11-23.md).
 	soleSlots = 16
 	// nearSlots is maxSlots over a round trip of less than near, where the kernel
-	// copies: what lies in more is out of all caches before it is read (2 GiB: 0.94
-	// of the time that 8 take; small files: 0.96; in turns as above), and at the end
-	// waits for one stream while others are idle.
+	// copies: at the end, what lies in more waits for one stream while others are idle
+	// (2 GiB: 0.91 of the time that 8 take, model shards 0.70, small files the same; in
+	// turns as above).
 	nearSlots = 4
 	near      = 500 * time.Microsecond
 )

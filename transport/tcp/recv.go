@@ -99,7 +99,7 @@ func (s *recvStream) data(c wire.CDC) (*transport.Slot, error) {
 	if err != nil {
 		return nil, err
 	}
-	slot := s.slots[c.Slot]
+	slot := s.hands.take(c.Slot)
 	slot.Reset(c.Frame)
 	if err := slot.SetLen(int(c.HeadLen), int(c.DataLen)); err != nil {
 		return nil, err
@@ -109,10 +109,12 @@ func (s *recvStream) data(c wire.CDC) (*transport.Slot, error) {
 
 // Release implements transport.RecvStream.
 func (s *recvStream) Release(slot *transport.Slot) error {
-	if !s.slab.Back(slot.Index) {
-		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", slot.Index, transport.ErrProtocol))
+	index := slot.Index // another frame's, perhaps, once it is dropped
+	if !s.slab.Back(index) {
+		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", index, transport.ErrProtocol))
 	}
-	tell, err := s.release(slot)
+	s.hands.drop(slot)
+	tell, err := s.release(index)
 	if err != nil {
 		return s.wrap("release", err)
 	}
@@ -125,13 +127,13 @@ func (s *recvStream) Release(slot *transport.Slot) error {
 	return nil
 }
 
-func (s *recvStream) release(slot *transport.Slot) (tell bool, err error) {
+func (s *recvStream) release(index uint32) (tell bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false, transport.ErrClosed
 	}
-	return s.ledger.Release(slot.Index)
+	return s.ledger.Release(index)
 }
 
 // tell sends the grant. Grants leave in order. An honest sender always has room

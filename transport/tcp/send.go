@@ -35,7 +35,7 @@ func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 	s.mu.Lock()
 	index, frame := s.ledger.Next()
 	s.mu.Unlock()
-	slot := s.slots[index]
+	slot := s.hands.take(index)
 	slot.Reset(frame)
 	s.slab.Lend(slot.Index)
 	return slot, nil
@@ -144,6 +144,7 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 	if !s.slab.Back(slot.Index) {
 		return s.wrap("send", fmt.Errorf("slot %d was not acquired: %w", slot.Index, transport.ErrProtocol))
 	}
+	defer s.hands.drop(slot)
 	if ctx.Err() != nil {
 		return s.fail(ctx, "send", ctx.Err())
 	}
@@ -172,7 +173,10 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 }
 
 // Discard implements transport.SendStream.
-func (s *sendStream) Discard(slot *transport.Slot) { s.slab.Back(slot.Index) }
+func (s *sendStream) Discard(slot *transport.Slot) {
+	s.slab.Back(slot.Index)
+	s.hands.drop(slot)
+}
 
 // Flush implements transport.SendStream.
 func (s *sendStream) Flush(ctx context.Context) error {

@@ -33,7 +33,7 @@ type stream struct {
 	bound   time.Duration // on small writes
 	silence time.Duration // of the peer's kernel
 	slab    *transport.Slab
-	slots   []*transport.Slot
+	hands   *hands
 
 	buf  [readAhead]byte // read and not used yet: buf[r:w]
 	r, w int
@@ -62,7 +62,7 @@ func newStream(e *endpoint, c *net.TCPConn) (transport.Stream, error) {
 
 func (s *stream) init(e *endpoint, c *net.TCPConn, mem *transport.Slab, slots []*transport.Slot) {
 	s.conn, s.req, s.bound, s.silence = c, e.req, e.t.cfg.Timeout, e.t.cfg.Silence
-	s.slab, s.slots = mem, slots
+	s.slab, s.hands = mem, newHands(slots)
 }
 
 // Rail implements transport.Stream.
