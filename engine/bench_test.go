@@ -48,6 +48,22 @@ func TestBenchCarriesBytesOnEveryRailAndOpensNoTarget(t *testing.T) {
 	}
 }
 
+// A server books bytes: larger slots are fewer.
+func TestSlotsOfAnySizeFitWhatAServerAllows(t *testing.T) {
+	const mib = 1 << 20
+	k := start(t, func(k *kit) { k.limits.Memory = 20 * mib })
+	for _, size := range []int{4096, 64 << 10, mib, 4 * mib, 16 * mib} {
+		got, err := k.bench(func(c *engine.BenchConfig) { c.Streams, c.Slots, c.SlotSize = 16, 64, size })
+		if err != nil {
+			t.Errorf("slots of %d bytes: %v", size, err)
+			continue
+		}
+		if all := got.Streams * got.Slots * (got.SlotSize + transport.HeadRoom); all > 20*mib || got.SlotSize != size || size > mib && all < 10*mib {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 func TestBenchMeasuresOneRailAlone(t *testing.T) {
 	k := start(t, func(k *kit) { tr := mem.New("a", "b"); k.client, k.server = tr, tr })
 	got, err := k.bench(func(c *engine.BenchConfig) { c.Rail = "b" })

@@ -143,10 +143,20 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	if whole {
 		s.fit()
 	}
-	s.streams = min(s.streams, int(l.Slots))
-	s.slots = max(min(s.slots, int(l.Slots)/s.streams, transport.MaxSlots), 1)
+	for granted(l, s.slotSize) < 1 {
+		s.slotSize = s.slotSize / 2 &^ 4095
+	}
+	all := granted(l, s.slotSize)
+	s.streams = min(s.streams, all)
+	s.slots = max(min(s.slots, all/s.streams, transport.MaxSlots), 1)
 	s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
 	return nil
+}
+
+// granted is how many slots of a size the other side allows. What it says is meant for
+// the usual size, and it books bytes.
+func granted(l wire.Limits, slotSize int) int {
+	return int(int64(l.Slots) * (DefaultSlotSize + transport.HeadRoom) / int64(slotSize+transport.HeadRoom))
 }
 
 // fit makes streams to the measure of a source that is known whole: registering

@@ -8,16 +8,18 @@ import (
 	"testing"
 )
 
-// Two rails carry what both carry alone, also where one has a third of the other's rate.
+// Two rails carry what both carry alone, also where one has a third of the other's
+// rate. They are slower than new files in memory are on a virtual machine whose host
+// takes memory back as soon as it is free (475 MB/s).
 func TestTwoRailsReachTheSumOfBoth(t *testing.T) {
-	const size = 1 << 30
+	const size = 512 << 20
 	for _, tt := range []struct {
 		name         string
 		mbit1, mbit2 int
 		times, sum   float64 // of the first alone, of the sum of both alone; 0: does not matter
 	}{
-		{"equal rates", 2000, 2000, 1.9, 0.95},
-		{"one third of the other's", 2400, 800, 0, 0.95},
+		{"equal rates", 800, 800, 1.9, 0.95},
+		{"one third of the other's", 900, 300, 0, 0.95},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			room(t, 2*size+size/4)

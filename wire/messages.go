@@ -74,7 +74,7 @@ type Rail struct {
 // Limits are the most a side accepts; the smaller of both counts.
 type Limits struct {
 	Streams  uint32 `cbor:"1,keyasint"`
-	Slots    uint32 `cbor:"2,keyasint"` // slots of all streams together
+	Slots    uint32 `cbor:"2,keyasint"` // slots of 1 MiB of all streams together; others count by their bytes
 	SlotSize uint32 `cbor:"3,keyasint"` // bytes
 	Window   uint32 `cbor:"4,keyasint"` // entries open at once (announced, no result yet)
 }

@@ -37,7 +37,7 @@ func tunIn(pid int, name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(ns)
+	defer func() { _ = unix.Close(ns) }() // only read from
 	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 		return nil, fmt.Errorf("setns: %w", err)
 	}
