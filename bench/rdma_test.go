@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"scp_rdma/bench/null"
 	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/keys"
@@ -192,7 +193,7 @@ func waitFor(t *testing.T, port int) {
 func (w *world) memory(t *testing.T, streams int) float64 {
 	t.Helper()
 	const size = 160 << 20
-	sink := &nullSink{}
+	sink := &null.Sink{}
 	key := keys.New()
 	ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("bench", key)})
 	check(t, err)
@@ -207,13 +208,13 @@ func (w *world) memory(t *testing.T, streams int) float64 {
 	}()
 	start := time.Now()
 	_, err = engine.Send(t.Context(), engine.SendConfig{
-		Server: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, Transports: transport.NewRegistry(tr), Source: &nullSource{n: 1, size: size},
+		Server: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, Transports: transport.NewRegistry(tr), Source: &null.Source{Files: 1, Size: size},
 		Streams: streams, Target: localfs.Target{Contents: true},
 	})
 	took := time.Since(start)
 	stop()
 	check(t, errors.Join(err, <-done))
-	if got := sink.bytes.Load(); got != size {
+	if got := sink.Bytes.Load(); got != size {
 		t.Fatalf("%d bytes came", got)
 	}
 	return size / took.Seconds() / (1 << 20)

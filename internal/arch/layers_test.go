@@ -48,7 +48,7 @@ func homes() map[string][]string {
 		"encoding/binary":              {"wire"},
 		"github.com/fxamacker/cbor/v2": {"wire"},
 		"github.com/cheggaaa/pb/v3":    {"cmd"},
-		"github.com/spf13/cobra":       {"cmd", "bench/sidebyside"}, // a command beside what it measures with
+		"github.com/spf13/cobra":       {"cmd", "bench/sidebyside", "bench/growth"}, // commands beside what they measure with
 		"github.com/panjf2000/ants/v2": {"engine"},
 	}
 }
