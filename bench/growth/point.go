@@ -61,6 +61,9 @@ func (p point) String() string {
 	return fmt.Sprintf("%-34v %10.4f s %10.2f µs each, client %d MiB, server %d MiB", p.work, p.Took, p.each(), p.Client>>20, p.Server>>20)
 }
 
+// asProgram: the program sets this by itself (cmd/scp_rdma/collect.go).
+const asProgram = "GOGC=400"
+
 // measure runs one work in processes of its own, some times.
 func measure(ctx context.Context, w work, rounds int) (point, error) {
 	var took []float64
@@ -81,7 +84,7 @@ func measure(ctx context.Context, w work, rounds int) (point, error) {
 // once is one transfer. The server lives until its input ends.
 func once(ctx context.Context, w work) (p point, err error) {
 	srv := exec.CommandContext(ctx, "/proc/self/exe")
-	srv.Env = append(os.Environ(), envServe+"=1")
+	srv.Env = append(os.Environ(), asProgram, envServe+"=1")
 	srv.Stderr = os.Stderr
 	srv.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := srv.StdinPipe()
@@ -105,7 +108,7 @@ func once(ctx context.Context, w work) (p point, err error) {
 		return p, err
 	}
 	client := exec.CommandContext(ctx, "/proc/self/exe")
-	client.Env = append(os.Environ(), envSend+"="+strings.TrimSpace(at)+" "+string(words))
+	client.Env = append(os.Environ(), asProgram, envSend+"="+strings.TrimSpace(at)+" "+string(words))
 	client.Stderr = os.Stderr
 	answer, err := client.Output()
 	if err == nil {
