@@ -28,6 +28,9 @@ type curve struct {
 	Dots        []dot
 }
 
+// Last is the point where the curve has its name.
+func (c curve) Last() dot { return c.Dots[len(c.Dots)-1] }
+
 // dot is a point of it, with its value for people.
 type dot struct {
 	X, Y float64
