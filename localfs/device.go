@@ -62,7 +62,7 @@ func (s *Sink) method(v *device, dir int) (method, error) {
 }
 
 func (s *Sink) probeMethod(dir int) (method, error) {
-	fd, err := s.h.room(func() (int, error) { return openTmpfile(dir) })
+	fd, err := s.h.room(func() (int, error) { return openTmpfile(dir, 0o600) })
 	switch err {
 	case nil:
 	case unix.EOPNOTSUPP, unix.EISDIR, unix.EINVAL, unix.ENOSYS:
@@ -82,8 +82,8 @@ func (s *Sink) probeMethod(dir int) (method, error) {
 	return methodRename, nil
 }
 
-func openTmpfile(dir int) (int, error) {
-	return openat(dir, ".", unix.O_TMPFILE|unix.O_RDWR, 0o600)
+func openTmpfile(dir int, mode uint32) (int, error) {
+	return openat(dir, ".", unix.O_TMPFILE|unix.O_RDWR, mode)
 }
 
 // linkOpen gives an open file without a name a name.

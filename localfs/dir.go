@@ -14,7 +14,8 @@ type Dir struct {
 	node   *dirNode
 	device atomic.Pointer[device] // nil: not looked up yet
 	fold   folding
-	made   bool // by this session
+	made   bool          // by this session
+	opens  atomic.Uint32 // what mode new files get: see opensWith
 }
 
 // Made says whether this session has made the directory.
@@ -144,7 +145,7 @@ func (s *Sink) finish(d *Dir, m *Meta) error {
 	if err = fstat(fd, &st); err == nil {
 		// What this host's owner set on the directory, or the parent passed on
 		// (setgid), is not a client's to clear.
-		err = s.applyMeta(fd, m, st.Mode&0o7000)
+		err = s.applyMeta(fd, m, st.Mode&0o7000, false)
 	}
 	if err == nil && s.o.Fsync {
 		err = fsync(fd)

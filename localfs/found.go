@@ -101,7 +101,7 @@ func (s *Sink) remeta(dir int, p *Put, f Found) error {
 		// Attributes need the write bit. Without it they count as dropped.
 		_ = eintr(func() error { return unix.Fchmod(fd, st.Mode&0o777|0o600) })
 	}
-	return s.applyMeta(fd, &p.Meta, 0)
+	return s.applyMeta(fd, &p.Meta, 0, false)
 }
 
 // errOther: the name is another file's by now, or the file was written to.

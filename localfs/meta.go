@@ -18,15 +18,17 @@ func checkTime(m *Meta) error {
 // applyMeta gives an open file or directory its metadata. The order matters:
 // chown(2) clears special bits; user.* attributes need the write bit, which the
 // mode may take away; everything else would move the time. host are special
-// bits that stay where the client may not set any.
-func (s *Sink) applyMeta(fd int, m *Meta, host uint32) error {
+// bits that stay where the client may not set any; moded: it has its mode already.
+func (s *Sink) applyMeta(fd int, m *Meta, host uint32, moded bool) error {
 	if err := checkTime(m); err != nil {
 		return err
 	}
 	owned := s.own(fd, m)
 	s.setXattrs(fd, m.Xattrs)
-	if err := s.chmod(fd, m.Mode&0o7777, host, owned); err != nil {
-		return fmt.Errorf("set mode: %w", err)
+	if !moded {
+		if err := s.chmod(fd, m.Mode&0o7777, host, owned); err != nil {
+			return fmt.Errorf("set mode: %w", err)
+		}
 	}
 	if err := setMtimeOf(fd, m.MtimeSec, m.MtimeNsec); err != nil {
 		return fmt.Errorf("set time: %w", err)

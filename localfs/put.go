@@ -13,6 +13,7 @@ type pending struct {
 	put    Put
 	how    method
 	fd     int    // -1: closed
+	moded  bool   // it was made with its mode
 	hidden string // methodRename: the name it has meanwhile
 }
 
@@ -75,7 +76,9 @@ func (s *Sink) begin(p Put) (*pending, error) {
 			f.hidden, err = s.makeHidden(func(hidden string) error { return f.open(dir, hidden) })
 			return err
 		}
-		f.fd, err = s.h.room(func() (int, error) { return openTmpfile(dir) })
+		mode := p.Meta.openMode()
+		f.fd, err = s.h.room(func() (int, error) { return openTmpfile(dir, mode) })
+		f.moded = err == nil && mode == p.Meta.Mode && p.Dir.opensWith(f.fd, mode)
 		return err
 	})
 	return f, err
@@ -144,7 +147,7 @@ func (f *pending) commitBy(name func(dir int) error) error {
 	if f.fd < 0 {
 		return os.ErrClosed
 	}
-	if err := f.s.applyMeta(f.fd, &f.put.Meta, 0); err != nil {
+	if err := f.s.applyMeta(f.fd, &f.put.Meta, 0, f.moded); err != nil {
 		return err
 	}
 	if f.s.o.Fsync {

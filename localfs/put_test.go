@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -239,6 +240,49 @@ func TestMethodIsFoundByDoing(t *testing.T) {
 			how := s.deviceOf(s.base.Dir).how
 			if how != methodLink && how != methodProcLink {
 				t.Errorf("method %d on a file system that has O_TMPFILE", how)
+			}
+		})
+	}
+}
+
+// A file made with its own mode needs no chmod(2), unless umask(2) or a default ACL of
+// the directory take something away.
+func TestModesAreKeptWhateverNewFilesGet(t *testing.T) {
+	modes := []uint32{0o644, 0o644, 0o600, 0o666, 0o666, 0o644, 0o000, 0o777, 0o755, 0o040, 0o755, 0o4755, 0o644}
+	for name, prepare := range map[string]func(t *testing.T, dir string){
+		"as it is": func(*testing.T, string) {},
+		"umask 077": func(t *testing.T, _ string) {
+			old := unix.Umask(0o077)
+			t.Cleanup(func() { unix.Umask(old) })
+		},
+		"umask 0": func(t *testing.T, _ string) {
+			old := unix.Umask(0)
+			t.Cleanup(func() { unix.Umask(old) })
+		},
+		"a default ACL": func(t *testing.T, dir string) {
+			// acl(5) as the kernel stores it: version 2; owner rwx, group r-x, others nothing.
+			acl := []byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 5, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255}
+			if err := unix.Setxattr(dir, "system.posix_acl_default", acl, 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			prepare(t, root)
+			s := begin(t, root, SinkOptions{})
+			for i, mode := range modes {
+				p := Put{Dir: s.base.Dir, Name: strconv.Itoa(i), Size: 1, Meta: Meta{Mode: mode, MtimeSec: 5}}
+				if err := s.PutFile(p, []byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				var st unix.Stat_t
+				if err := unix.Stat(filepath.Join(root, p.Name), &st); err != nil {
+					t.Fatal(err)
+				}
+				if got := st.Mode & 0o7777; got != mode&0o777 {
+					t.Errorf("file %d: mode %o, want %o", i, got, mode)
+				}
 			}
 		})
 	}
