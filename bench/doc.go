@@ -6,6 +6,7 @@
 //	make bench                             # all benchmarks of the module, thrice each, and sidebyside, small
 //	go test -bench Transfer ./bench        # these
 //	make bench-full                        # sidebyside, all of it, into results/
+//	go run ./bench/growth                  # what transfers cost as they grow, into results/
 //
 // BenchmarkMemoryToMemory has no files at either end: what the engine and a
 // transport can do. BenchmarkHandshake is the price of knowing each other.
