@@ -84,9 +84,9 @@ type line struct {
 
 // take reads packets, and says when each has crossed.
 func (l *line) take(from io.Reader) error {
-	buf := make([]byte, largest)
+	buf := l.pools.get(largest)
 	for {
-		n, err := from.Read(buf)
+		n, err := from.Read(buf[:largest])
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,12 @@ func (l *line) take(from io.Reader) error {
 			l.relay.lost.Add(1)
 			continue
 		}
-		p := packet{append(l.pools.get(n), buf[:n]...), due}
+		p := packet{buf[:n], due}
+		if n <= small {
+			p.data = append(l.pools.get(n), buf[:n]...)
+		} else {
+			buf = l.pools.get(largest) // the other one is on its way: a core copies as much as it carries
+		}
 		select {
 		case l.held <- p:
 		default:
