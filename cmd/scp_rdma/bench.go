@@ -154,7 +154,7 @@ func resultLines(r *sweep.Report, host string, o *options) []string {
 	if len(r.Turns) > 0 {
 		lines = append(lines, fmt.Sprintf("defaults: %s, %.2f of the best in %d rounds of each", settingText(r.Default.Setting), r.Ratio, len(r.Turns)))
 	}
-	if r.Enough() {
+	if r.Enough() && o.streams == 0 && o.slots == 0 && o.size == 0 {
 		return append(lines, "use the defaults: no flag is needed")
 	}
 	return append(lines, "use: scp_rdma"+adviceFlags(r.Advice(), o)+" SRC... "+quote(bracketed(host))+":")
@@ -163,9 +163,11 @@ func resultLines(r *sweep.Report, host string, o *options) []string {
 // adviceFlags are the flags of a transfer that has the settings of an advice.
 func adviceFlags(a sweep.Setting, o *options) string {
 	var s string
-	streams, slots, bytes := a.Streams, a.Slots, a.Size
+	if o.port != defaultPort {
+		s += fmt.Sprintf(" -p %d", o.port)
+	}
 	// What was fixed is the default of this sweep, but not of a transfer.
-	streams, slots, bytes = max(streams, o.streams), max(slots, o.slots), max(bytes, int(o.size))
+	streams, slots, bytes := max(a.Streams, o.streams), max(a.Slots, o.slots), max(a.Size, int(o.size))
 	if streams > 0 {
 		s += fmt.Sprintf(" -j %d", streams)
 	}
