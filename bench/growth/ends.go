@@ -89,7 +89,7 @@ func send(ctx context.Context, words string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p.Took = took(begin)
+	p.Took = time.Since(begin).Seconds()
 	if int64(r.Files) != p.Files || int64(r.Bytes) != p.Files*p.Size {
 		return fmt.Errorf("%d files of %d bytes in all arrived", r.Files, r.Bytes)
 	}

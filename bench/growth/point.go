@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // work is what one transfer has to do.
@@ -135,6 +134,3 @@ func peak(pid int) (int64, error) {
 	}
 	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
-
-// took is a time in seconds.
-func took(begin time.Time) float64 { return time.Since(begin).Seconds() }
