@@ -19,10 +19,7 @@ func (s *sweeper) compare(ctx context.Context) error {
 			rate *float64
 			set  Setting
 		}{{&t.Default, r.Default.Setting}, {&t.Best, r.Best.Setting}} {
-			if s.Measuring != nil {
-				s.Measuring(of.set)
-			}
-			b, err := s.Measure(ctx, of.set)
+			b, err := s.measure(ctx, of.set)
 			if err != nil {
 				return err
 			}

@@ -148,10 +148,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 
 // begin measures what a transfer would take by itself.
 func (s *sweeper) begin(ctx context.Context) error {
-	if s.Measuring != nil {
-		s.Measuring(s.Fixed)
-	}
-	b, err := s.Measure(ctx, s.Fixed)
+	b, err := s.measure(ctx, s.Fixed)
 	if err != nil {
 		return err
 	}
@@ -159,6 +156,14 @@ func (s *sweeper) begin(ctx context.Context) error {
 	s.best, s.asked[p.Setting] = p, p
 	s.report.Transport, s.report.RTT, s.report.Default = b.Transport, b.RTT.Seconds(), p
 	return nil
+}
+
+// measure is Measure, told before.
+func (s *sweeper) measure(ctx context.Context, set Setting) (*engine.Benched, error) {
+	if s.Measuring != nil {
+		s.Measuring(set)
+	}
+	return s.Measure(ctx, set)
 }
 
 // along tries one dimension, from the best so far.
@@ -229,10 +234,7 @@ func (s *sweeper) point(ctx context.Context, set Setting) (Point, error) {
 	if p, ok := s.asked[set]; ok {
 		return p, nil
 	}
-	if s.Measuring != nil {
-		s.Measuring(set)
-	}
-	b, err := s.Measure(ctx, set)
+	b, err := s.measure(ctx, set)
 	if ctx.Err() != nil {
 		return Point{}, errors.Join(err, ctx.Err())
 	}

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,7 +192,7 @@ func peakMemory(t *testing.T, p *process) func() int64 {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if n, err := highWater(p.cmd.Process.Pid); err == nil {
+			if n, err := testkit.PeakMemory(p.cmd.Process.Pid); err == nil {
 				mu.Lock()
 				peak = max(peak, n)
 				mu.Unlock()
@@ -214,18 +212,4 @@ func peakMemory(t *testing.T, p *process) func() int64 {
 		defer mu.Unlock()
 		return peak
 	}
-}
-
-// highWater reads VmHWM of a process, in bytes.
-func highWater(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, ok := strings.Cut(string(text), "VmHWM:")
-	if !ok {
-		return 0, errors.New("no VmHWM: the process has ended")
-	}
-	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	return kib << 10, err
 }

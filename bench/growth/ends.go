@@ -16,6 +16,7 @@ import (
 	"scp_rdma/bench/null"
 	"scp_rdma/control"
 	"scp_rdma/engine"
+	"scp_rdma/internal/testkit"
 	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/transport"
@@ -93,7 +94,7 @@ func send(ctx context.Context, words string, stdout io.Writer) error {
 	if int64(r.Files) != p.Files || int64(r.Bytes) != p.Files*p.Size {
 		return fmt.Errorf("%d files of %d bytes in all arrived", r.Files, r.Bytes)
 	}
-	if p.Client, err = peak(os.Getpid()); err != nil {
+	if p.Client, err = testkit.PeakMemory(os.Getpid()); err != nil {
 		return err
 	}
 	return json.NewEncoder(stdout).Encode(p)

@@ -9,9 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
+
+	"scp_rdma/internal/testkit"
 )
 
 // work is what one transfer has to do.
@@ -116,21 +117,6 @@ func once(ctx context.Context, w work) (p point, err error) {
 	if err != nil {
 		return p, fmt.Errorf("the client: %w", err)
 	}
-	p.Server, err = peak(srv.Process.Pid)
+	p.Server, err = testkit.PeakMemory(srv.Process.Pid)
 	return p, err
-}
-
-// peak is the most memory that a process ever had, bytes.
-func peak(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			return n << 10, err
-		}
-	}
-	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
