@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -290,11 +291,9 @@ var errDropped = errors.New("ended without an answer")
 func (e *endpoint) tryOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.t.cfg.Timeout)
 	defer cancel()
-	d := net.Dialer{}
-	if len(e.t.cfg.Rails) > 0 {
-		if err := bindDialer(&d, e.req.Pair.Local, to.Addr()); err != nil {
-			return nil, err
-		}
+	d, err := e.dialer(to.Addr())
+	if err != nil {
+		return nil, err
 	}
 	nc, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
@@ -307,6 +306,46 @@ func (e *endpoint) tryOne(ctx context.Context, to netip.AddrPort, nonce [16]byte
 		return nil, err
 	}
 	return c, nil
+}
+
+// dialer is for connections to an address.
+func (e *endpoint) dialer(to netip.Addr) (*net.Dialer, error) {
+	d := &net.Dialer{}
+	device := ""
+	if len(e.t.cfg.Rails) > 0 {
+		local, name, err := leaveBy(e.req.Pair.Local, to)
+		if err != nil {
+			return nil, err
+		}
+		d.LocalAddr, device = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0)), name
+	}
+	d.ControlContext = func(_ context.Context, _, _ string, raw syscall.RawConn) (err error) {
+		if ownAddress(to) {
+			unpaced(raw)
+		}
+		if device != "" {
+			_, err = bindToDevice(raw, device)
+		}
+		return err
+	}
+	return d, nil
+}
+
+// ownAddress says whether what is sent to an address stays inside this host.
+func ownAddress(to netip.Addr) bool {
+	if to.IsLoopback() {
+		return true
+	}
+	// Without them the connection works all the same.
+	addrs, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		p, ok := a.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		own, _ := netip.AddrFromSlice(p.IP) // none: equal to no address
+		return own.Unmap() == to.Unmap().WithZone("")
+	})
 }
 
 // prove says this side's Hello and checks the peer's.
@@ -335,14 +374,13 @@ func (e *endpoint) prove(ctx context.Context, c *net.TCPConn, nonce [16]byte) er
 	return nil
 }
 
-// bindDialer makes connections leave by the rail: bound to its interface where
-// that is allowed, else to its address of the right family.
-func bindDialer(d *net.Dialer, rail transport.Rail, to netip.Addr) error {
+// leaveBy is how connections to an address leave by a rail: from its address of the
+// right family, and bound to its interface, if it is one.
+func leaveBy(rail transport.Rail, to netip.Addr) (local netip.Addr, device string, err error) {
 	r, err := wire.ParseTCPRail(rail.Info)
 	if err != nil {
-		return err
+		return local, "", err
 	}
-	var local netip.Addr
 	for _, p := range r.Prefixes {
 		a := p.Addr()
 		if a.Is4() != to.Is4() || a.IsLinkLocalUnicast() != to.IsLinkLocalUnicast() {
@@ -353,15 +391,10 @@ func bindDialer(d *net.Dialer, rail transport.Rail, to netip.Addr) error {
 		}
 	}
 	if !local.IsValid() {
-		return fmt.Errorf("rail %s has no address to reach %v from: %w", rail.Name, to, transport.ErrUnavailable)
+		return local, "", fmt.Errorf("rail %s has no address to reach %v from: %w", rail.Name, to, transport.ErrUnavailable)
 	}
-	d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	if _, err := netip.ParseAddr(rail.Name); err == nil {
-		return nil // an address was asked for, not an interface
+		return local, "", nil // an address was asked for, not an interface
 	}
-	d.ControlContext = func(_ context.Context, _, _ string, raw syscall.RawConn) error {
-		_, err := bindToDevice(raw, rail.Name)
-		return err
-	}
-	return nil
+	return local, rail.Name, nil
 }

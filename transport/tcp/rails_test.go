@@ -3,7 +3,6 @@ package tcp
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -121,8 +120,8 @@ func TestDialerBindsToTheRail(t *testing.T) {
 		{rail("eth0", "10.0.0.1/24"), "fd00::9", ""},
 	}
 	for _, tt := range tests {
-		var d net.Dialer
-		err := bindDialer(&d, tt.rail, netip.MustParseAddr(tt.to))
+		e := &endpoint{t: New(Config{Rails: []string{"eth0"}}), req: transport.OpenRequest{Pair: transport.RailPair{Local: tt.rail}}}
+		d, err := e.dialer(netip.MustParseAddr(tt.to))
 		if tt.want == "" {
 			if !errors.Is(err, transport.ErrUnavailable) {
 				t.Errorf("to %s: %v", tt.to, err)

@@ -33,7 +33,6 @@ func bindToDevice(raw syscall.RawConn, name string) (bool, error) {
 // looks for itself: answers.
 func (t *Transport) tune(c *net.TCPConn, role transport.Role) {
 	_ = c.SetNoDelay(true)
-	unpaced(c)
 	if t.cfg.SendBuffer > 0 {
 		_ = c.SetWriteBuffer(t.cfg.SendBuffer)
 	}
@@ -49,15 +48,12 @@ func (t *Transport) tune(c *net.TCPConn, role transport.Role) {
 	}
 }
 
-// unpaced takes congestion control off a connection inside this host, where
-// there is nothing to congest: bbr's pacing timers cost a tenth of the time of a
-// 2 GiB file here (1.99 s to 1.78 s, medians of 4, two streams).
-func unpaced(c *net.TCPConn) {
-	peer, ok := c.RemoteAddr().(*net.TCPAddr)
-	raw, err := c.SyscallConn()
-	if !ok || err != nil || !peer.IP.IsLoopback() {
-		return
-	}
+// unpaced takes congestion control off a socket that will connect inside this host,
+// where there is nothing to congest. It must be before connect(2): bbr starts its pacing
+// when the connection is made, and a socket keeps the timers of that even if it gets
+// another algorithm later. They cost a quarter of all CPU time between two processes
+// (1.20 to 0.88 s a GiB, bench/results/2026-11-29.md).
+func unpaced(raw syscall.RawConn) {
 	_ = raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno") // always there, tcp(7)
 	})

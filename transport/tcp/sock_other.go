@@ -12,6 +12,8 @@ import (
 
 func bindToDevice(syscall.RawConn, string) (bool, error) { return false, nil }
 
+func unpaced(syscall.RawConn) {}
+
 func (t *Transport) tune(c *net.TCPConn, _ transport.Role) {
 	_ = c.SetNoDelay(true)
 	if t.cfg.SendBuffer > 0 {

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"scp_rdma/transport"
 	"scp_rdma/transport/transporttest"
@@ -216,5 +221,49 @@ func TestACleanCloseDoesNotWaitForThePeersEngine(t *testing.T) {
 	}
 	if err := <-end; !errors.Is(err, io.EOF) {
 		t.Errorf("recv: %v", err)
+	}
+}
+
+// Pacing costs time, and nothing inside a host needs it. Once a connection is made
+// with it no other algorithm takes its timers away, so it must be off before.
+func TestInsideAHostNothingIsPaced(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "not connected")
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &endpoint{t: New(Config{})}
+	d, err := e.dialer(netip.MustParseAddr("127.0.0.1"))
+	if err == nil {
+		err = d.ControlContext(t.Context(), "tcp4", "127.0.0.1:1", raw)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if how, err := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION); err != nil || how != "reno" {
+		t.Errorf("congestion control %q, %v", how, err)
+	}
+}
+
+func TestOwnAddresses(t *testing.T) {
+	for addr, want := range map[string]bool{"127.0.0.1": true, "127.3.2.1": true, "::1": true, "192.0.2.7": false, "2001:db8::7": false} {
+		if got := ownAddress(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v", addr, got)
+		}
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		ip, _ := netip.AddrFromSlice(a.(*net.IPNet).IP)
+		if !ownAddress(ip) {
+			t.Errorf("%s is another host's", ip)
+		}
 	}
 }
