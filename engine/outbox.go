@@ -3,12 +3,22 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 
 	"scp_rdma/wire"
 )
 
 // outboxBatch: items in one message at most.
 const outboxBatch = 1024
+
+const (
+	// lingerUnits, linger: units that end no file wait for so many, or for so long.
+	// Nobody needs to hear of them soon: the sender waits for files, and keeps note of
+	// units only to send those again whose stream breaks. One message a unit is some
+	// six wake-ups at the two ends.
+	lingerUnits = 16
+	linger      = 5 * time.Millisecond
+)
 
 // outbox gathers what the receiver has to say of entries and units. Whoever
 // puts something in never waits; the window bounds what can gather.
@@ -17,6 +27,7 @@ type outbox struct {
 	answers []wire.Answer
 	results wire.Results
 	fences  []wire.Fenced
+	late    *time.Timer   // rings for units that wait; nil: none do
 	filled  chan struct{} // room for one: something is there
 }
 
@@ -35,8 +46,14 @@ func (o *outbox) result(units, corrupt []uint64, list []wire.Result) {
 	o.results.Units = append(o.results.Units, units...)
 	o.results.Corrupt = append(o.results.Corrupt, corrupt...)
 	o.results.List = append(o.results.List, list...)
+	wait := len(corrupt)+len(list) == 0 && len(o.results.Units) < lingerUnits
+	if wait && o.late == nil {
+		o.late = time.AfterFunc(linger, o.ring)
+	}
 	o.mu.Unlock()
-	o.ring()
+	if !wait {
+		o.ring()
+	}
 }
 
 // fenced says that a stream has ended, after the results of what it brought. It says
@@ -62,6 +79,10 @@ func (o *outbox) take() ([]wire.Answer, wire.Results, []wire.Fenced) {
 	defer o.mu.Unlock()
 	a, res, f := o.answers, o.results, o.fences
 	o.answers, o.results, o.fences = nil, wire.Results{}, nil
+	if o.late != nil {
+		o.late.Stop()
+		o.late = nil
+	}
 	return a, res, f
 }
 
