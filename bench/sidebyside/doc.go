@@ -15,8 +15,9 @@
 //	    result compared with the source
 //	[4] servers are stopped, the source is removed; tables, JSON lines, a page
 //
-// Round 0 is noted and never counted: memory that nobody has used yet is slow
-// on virtual machines, and caches are cold.
+// Round 0 is noted and never counted: caches are cold. Memory that nobody has used
+// yet, or that the host of a virtual machine took back while it was free, is slow at
+// its first use; so before each run as much as it will take is used once, and freed.
 //
 // CPU time is that of both ends: of a client what the kernel tells when it is
 // waited for, of a server what its cgroup (version 2) used or, without one, what

@@ -41,9 +41,9 @@ type usage struct {
 
 // once is one round of an entrant: emptied, measured, verified. What it returns
 // for an error is in the result.
-func (e *entrant) once(ctx context.Context, w workload, limit time.Duration) result {
+func (e *entrant) once(ctx context.Context, w workload, bytes int64, limit time.Duration) result {
 	r := result{Kind: kindRun, Case: w.name, Rival: e.name}
-	u, served, err := e.measure(ctx, w, limit)
+	u, served, err := e.measure(ctx, w, bytes, limit)
 	if err == nil {
 		err = e.verify()
 	}
@@ -59,8 +59,8 @@ func (e *entrant) once(ctx context.Context, w workload, limit time.Duration) res
 
 // measure makes the target ready and runs the client once; it gives what that
 // took, and the CPU time that the server took for it.
-func (e *entrant) measure(ctx context.Context, w workload, limit time.Duration) (usage, time.Duration, error) {
-	if err := e.ready(w); err != nil {
+func (e *entrant) measure(ctx context.Context, w workload, bytes int64, limit time.Duration) (usage, time.Duration, error) {
+	if err := e.ready(w, bytes); err != nil {
 		return usage{}, 0, err
 	}
 	before := e.server.quiet()
@@ -71,8 +71,9 @@ func (e *entrant) measure(ctx context.Context, w workload, limit time.Duration) 
 	return u, e.server.quiet() - before, err
 }
 
-// ready empties the target and, for a disk, the caches.
-func (e *entrant) ready(w workload) error {
+// ready empties the target and, for a disk, the caches, and has memory at hand for a source
+// of so many bytes.
+func (e *entrant) ready(w workload, bytes int64) error {
 	if err := empty(e.place.target); err != nil {
 		return err
 	}
@@ -83,14 +84,15 @@ func (e *entrant) ready(w workload) error {
 	}
 	// What is left of the last comparison must not be paid for within a run.
 	debug.FreeOSMemory()
-	if !w.disk {
-		return nil
+	need := bytes // of the target
+	if w.disk {
+		unix.Sync()
+		if err := os.WriteFile(dropCaches, []byte("3"), 0); err != nil {
+			return fmt.Errorf("drop the page cache: %w", err)
+		}
+		need += bytes // of the source's cache
 	}
-	unix.Sync()
-	if err := os.WriteFile(dropCaches, []byte("3"), 0); err != nil {
-		return fmt.Errorf("drop the page cache: %w", err)
-	}
-	return nil
+	return fetchMemory(need)
 }
 
 // dropCaches is where root empties the page cache.

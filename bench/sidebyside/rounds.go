@@ -128,15 +128,18 @@ func (c *contest) note(e *entrant, r result) error {
 	return c.record(r)
 }
 
-// round lets each entrant run once. Who begins changes, for what a run leaves
-// behind in caches and memory is the next one's to deal with.
+// round lets each entrant run once. Who begins changes, and so does who comes before whom:
+// what a run leaves behind in caches and memory is the next one's to deal with.
 func (c *contest) round(ctx context.Context, round int) error {
 	for i := range c.entrants {
+		if round%2 == 1 {
+			i = len(c.entrants) - 1 - i
+		}
 		e := c.entrants[(i+round)%len(c.entrants)]
 		if e.out {
 			continue
 		}
-		r := e.once(ctx, c.w, c.o.timeout)
+		r := e.once(ctx, c.w, c.source.bytes, c.o.timeout)
 		if ctx.Err() != nil { // stopped: nobody's fault
 			return fmt.Errorf("case: %w", ctx.Err())
 		}
