@@ -139,7 +139,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
 	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream or the server is gone, try for `DUR` to find it again and go on (0: not at all)")
-	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto: what isn't in it, if they leave by RDMA")
+	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto, which for now is never")
 	f.BoolVar(&o.unchecked, "no-checksum", false, "leave it to the transport to find damaged bytes; half files don't survive a reboot of the server then")
 	return f
 }
