@@ -33,6 +33,9 @@ func (r *Registry) Lookup(name string) Transport {
 	return nil
 }
 
+// Len is how many there are.
+func (r *Registry) Len() int { return len(r.list) }
+
 // All lists the transports, most preferred first.
 func (r *Registry) All() []Transport { return slices.Clone(r.list) }
 

@@ -31,6 +31,15 @@ func NewSlab(n int) (*Slab, error) { return newSlab(n, joinedPages) }
 // there: a device then needs one entry in its table for 512.
 func NewHugeSlab(n int) (*Slab, error) { return newSlab(n, hugePages) }
 
+// MapSlab maps n bytes of a file that another process may have mapped too, held once.
+// Whoever can shorten the file can kill who touches the rest of it: that is for the
+// caller to rule out, F_SEAL_SHRINK in fcntl(2).
+func MapSlab(fd, n int) (*Slab, error) {
+	return newSlab(n, func(n int) ([]byte, error) {
+		return unix.Mmap(fd, 0, n, slabProt, unix.MAP_SHARED)
+	})
+}
+
 func newSlab(n int, pages func(int) ([]byte, error)) (*Slab, error) {
 	raw, err := pages(n)
 	if err != nil {

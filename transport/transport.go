@@ -82,6 +82,13 @@ type Buffered interface {
 	Buffered() bool
 }
 
+// Shortcut is a Transport between processes of one host: that it does not reach another
+// is nothing to tell, and both ends of its streams share the cores and caches.
+type Shortcut interface {
+	Transport
+	Shortcut() bool
+}
+
 // OpenRequest describes the stream to open. Both ends use equal Session, Key,
 // Stream, Epoch, Slots and SlotSize, and opposite Role and Initiator.
 type OpenRequest struct {

@@ -2,12 +2,9 @@ package tcp
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -16,6 +13,7 @@ import (
 	"time"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/internal/socket"
 	"scp_rdma/wire"
 )
 
@@ -95,30 +93,9 @@ func (e *endpoint) finish() bool {
 	return true
 }
 
-// Labels keep the two sides' proofs apart: neither can be sent back as the other's.
-const (
-	labelInitiator = "scp_rdma tcp join v1 initiator"
-	labelResponder = "scp_rdma tcp join v1 responder"
-)
-
-// join is the Hello of one side; nonce is the responder's.
-func (e *endpoint) join(label string, nonce [16]byte) wire.Join {
-	j := wire.Join{
-		Session: e.req.Session, Stream: e.req.Stream, Epoch: e.req.Epoch,
-		Slots: uint32(e.req.Slots), SlotSize: uint32(e.req.SlotSize),
-	}
-	mac := hmac.New(sha256.New, e.req.Key)
-	mac.Write([]byte(label))
-	mac.Write(j.Append(nil))
-	mac.Write(nonce[:])
-	mac.Sum(j.Proof[:0])
-	return j
-}
-
-// proves compares a peer's Hello with the one that only a holder of the key can make.
-func (e *endpoint) proves(got wire.Join, label string, nonce [16]byte) bool {
-	want := e.join(label, nonce)
-	return hmac.Equal(want.Append(nil), got.Append(nil))
+// hello is what the ends prove themselves with; nonce is the responder's.
+func (e *endpoint) hello(nonce [16]byte) socket.Hello {
+	return socket.Hello{Transport: e.t.Name(), Request: e.req, Nonce: nonce}
 }
 
 // HandleData takes a connection that the server's listener found to be data. It
@@ -137,18 +114,14 @@ func (t *Transport) HandleData(nc net.Conn) {
 }
 
 func (t *Transport) accept(c *net.TCPConn) error {
-	b := make([]byte, wire.JoinSize)
-	if _, err := io.ReadFull(c, b); err != nil {
-		return fmt.Errorf("join: %w", err)
-	}
-	j, err := wire.ParseJoin(b)
+	j, err := socket.ReadJoin(c)
 	if err != nil {
 		return err
 	}
 	t.mu.Lock()
 	e := t.waiting[key{transport.ID(j.Session), j.Stream, j.Epoch}]
 	t.mu.Unlock()
-	if e == nil || !e.proves(j, labelInitiator, e.nonce) {
+	if e == nil || !e.hello(e.nonce).Proves(j, socket.Initiator) {
 		return transport.ErrProof
 	}
 	e.mu.Lock()
@@ -173,7 +146,10 @@ func (e *endpoint) Connect(ctx context.Context, peer []byte) (transport.Stream, 
 		_ = c.Close()
 		return nil, &transport.StreamError{Op: "connect", Rail: e.req.Pair.Local.Name, Stream: e.req.Stream, Err: transport.ErrClosed}
 	}
-	st, err := newStream(e, c)
+	st, err := socket.New(socket.Config{
+		Conn: c, Request: e.req, Bound: e.t.cfg.Timeout, Silence: e.t.cfg.Silence,
+		Answers: func() bool { return answers(c, e.t.cfg.Silence) },
+	})
 	if err != nil {
 		_ = c.Close()
 		return nil, err
@@ -192,16 +168,7 @@ func (e *endpoint) connect(ctx context.Context, peer []byte) (*net.TCPConn, erro
 	}
 	select {
 	case c := <-e.conns:
-		answer := e.join(labelResponder, e.nonce)
-		stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-		_, err := c.Write(answer.Append(nil))
-		if !stop() && err == nil {
-			err = context.Cause(ctx)
-		}
-		if err == nil {
-			err = c.SetDeadline(time.Time{})
-		}
-		if err != nil {
+		if err := e.hello(e.nonce).Answer(ctx, c); err != nil {
 			_ = c.Close()
 			return nil, err
 		}
@@ -264,7 +231,7 @@ func (e *endpoint) addresses(o wire.TCPOffer) []netip.AddrPort {
 func (e *endpoint) dialOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
 	for try := 0; ; try++ {
 		c, err := e.tryOne(ctx, to, nonce)
-		if try == maxDropped || !errors.Is(err, errDropped) {
+		if try == maxDropped || !errors.Is(err, socket.ErrDropped) {
 			return c, err
 		}
 		t := time.NewTimer(droppedPause << try)
@@ -283,9 +250,6 @@ const (
 	droppedPause = 20 * time.Millisecond
 )
 
-// errDropped: refused, or lost in a crowd. The server doesn't tell strangers which.
-var errDropped = errors.New("ended without an answer")
-
 // tryOne bounds each try: an address that swallows everything must leave time
 // for the next.
 func (e *endpoint) tryOne(ctx context.Context, to netip.AddrPort, nonce [16]byte) (*net.TCPConn, error) {
@@ -301,7 +265,8 @@ func (e *endpoint) tryOne(ctx context.Context, to netip.AddrPort, nonce [16]byte
 	}
 	c := nc.(*net.TCPConn)
 	e.t.tune(c, e.req.Role)
-	if err := e.prove(ctx, c, nonce); err != nil {
+	before := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version})
+	if err := e.hello(nonce).Greet(ctx, c, before); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
@@ -346,32 +311,6 @@ func ownAddress(to netip.Addr) bool {
 		own, _ := netip.AddrFromSlice(p.IP) // none: equal to no address
 		return own.Unmap() == to.Unmap().WithZone("")
 	})
-}
-
-// prove says this side's Hello and checks the peer's.
-func (e *endpoint) prove(ctx context.Context, c *net.TCPConn, nonce [16]byte) error {
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	j := e.join(labelInitiator, nonce)
-	out := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version})
-	if _, err := c.Write(j.Append(out)); err != nil {
-		return err
-	}
-	b := make([]byte, wire.JoinSize)
-	if _, err := io.ReadFull(c, b); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("%w: %w: %w", transport.ErrPeerGone, errDropped, err)
-	}
-	got, err := wire.ParseJoin(b)
-	if err != nil || !e.proves(got, labelResponder, nonce) {
-		return transport.ErrProof
-	}
-	if !stop() {
-		return context.Cause(ctx)
-	}
-	return nil
 }
 
 // leaveBy is how connections to an address leave by a rail: from its address of the

@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/internal/socket"
 	"scp_rdma/transport/transporttest"
 )
 
 // join connects a sender that dials with its receiver.
-func join(tb testing.TB, w transporttest.World, slots, size int) (*sendStream, *recvStream) {
+func join(tb testing.TB, w transporttest.World, slots, size int) (*socket.SendStream, *socket.RecvStream) {
 	tb.Helper()
 	ctx := context.Background()
 	local, err := w.Initiator.Probe(ctx)
@@ -56,7 +57,7 @@ func join(tb testing.TB, w transporttest.World, slots, size int) (*sendStream, *
 		tb.Fatalf("connect: %v", err)
 	}
 	tb.Cleanup(func() { _, _ = near.Close(), st.Close() })
-	return near.(*sendStream), st.(*recvStream)
+	return near.(*socket.SendStream), st.(*socket.RecvStream)
 }
 
 // A slow disk is no fault, however long it takes: TCP_USER_TIMEOUT on the
@@ -107,61 +108,13 @@ func TestAReceiverMayStallFarBeyondTheTimeout(t *testing.T) {
 	}
 }
 
-// A frame costs no garbage but the watch over ctx: 10 GB/s in slots of 1 MiB
-// are 10,000 frames a second, on a collector that should have nothing to do.
-func TestAFrameAllocatesNothing(t *testing.T) {
-	s, r := join(t, world(t, func(*Config) {}), 4, 4096)
-	ctx := context.Background()
-	n := testing.AllocsPerRun(500, func() {
-		slot, err := s.Acquire(ctx)
-		if err == nil {
-			err = slot.SetLen(64, 100)
-		}
-		if err == nil {
-			err = s.Send(ctx, slot)
-		}
-		if err == nil {
-			slot, err = r.Recv(ctx)
-		}
-		if err == nil {
-			err = r.Release(slot)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
-	if n > 2 {
-		t.Errorf("%v allocations per frame", n)
-	}
-}
-
-func TestMemoryGoesWithItsLastHolder(t *testing.T) {
-	s, r := join(t, world(t, func(*Config) {}), 2, 4096)
-	slot, err := s.Acquire(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = s.Close(), r.Close()
-	if r.slab.Bytes() != nil {
-		t.Error("nobody holds a slot of the receiver, its memory is still mapped")
-	}
-	if s.slab.Bytes() == nil {
-		t.Fatal("memory was unmapped under a slot in use")
-	}
-	slot.Space()[0] = 1
-	s.Discard(slot)
-	if s.slab.Bytes() != nil {
-		t.Error("the last slot is back, the memory is still mapped")
-	}
-}
-
 func TestALivePeerAnswers(t *testing.T) {
 	s, r := join(t, world(t, func(*Config) {}), 2, 4096)
-	if !answers(s.conn, time.Nanosecond) {
+	if !answers(s.Conn().(*net.TCPConn), time.Nanosecond) {
 		t.Error("nothing is owed, and yet the peer is taken for dead")
 	}
 	_, _ = s.Close(), r.Close()
-	if answers(s.conn, time.Hour) {
+	if answers(s.Conn().(*net.TCPConn), time.Hour) {
 		t.Error("a closed connection answers")
 	}
 }
@@ -204,23 +157,6 @@ func TestASecondJoinIsRefusedAtOnce(t *testing.T) {
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-// The receiver's engine may be busy with the last frames, or slow to close.
-func TestACleanCloseDoesNotWaitForThePeersEngine(t *testing.T) {
-	s, r := join(t, world(t, func(*Config) {}), 2, 4096)
-	end := make(chan error, 1)
-	go func() { _, err := r.Recv(context.Background()); end <- err }()
-	began := time.Now()
-	if err := errors.Join(s.Flush(context.Background()), s.Close()); err != nil {
-		t.Error(err)
-	}
-	if d := time.Since(began); d >= closeWait {
-		t.Errorf("close took %v", d)
-	}
-	if err := <-end; !errors.Is(err, io.EOF) {
-		t.Errorf("recv: %v", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package tcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/internal/socket"
 	"scp_rdma/transport/transporttest"
 	"scp_rdma/wire"
 )
@@ -149,17 +149,10 @@ func raw(t *testing.T, w transporttest.World, req transport.OpenRequest, offer [
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &endpoint{req: req}
-	j := e.join(labelInitiator, o.Nonce)
-	if _, err := c.Write(j.Append(wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version}))); err != nil {
+	before := wire.AppendPreamble(nil, wire.Preamble{Kind: wire.KindData, Version: wire.Version})
+	hello := socket.Hello{Transport: "tcp", Request: req, Nonce: o.Nonce}
+	if err := hello.Greet(t.Context(), c.(socket.Conn), before); err != nil {
 		t.Fatal(err)
-	}
-	b := make([]byte, wire.JoinSize)
-	if _, err := io.ReadFull(c, b); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := wire.ParseJoin(b); err != nil || !e.proves(got, labelResponder, o.Nonce) {
-		t.Fatalf("the responder's join: %+v, %v", got, err)
 	}
 	return c
 }
@@ -170,13 +163,4 @@ func BenchmarkStream(b *testing.B) {
 
 // kill ends a stream as the kernel does for a killed process: the socket is
 // closed, with a reset if input was unread, and nothing is said.
-func kill(st transport.Stream) {
-	switch st := st.(type) {
-	case *sendStream:
-		_ = st.conn.Close()
-	case *recvStream:
-		_ = st.conn.Close()
-	default:
-		panic(fmt.Sprintf("a stream of type %T", st))
-	}
-}
+func kill(st transport.Stream) { _ = st.(interface{ Conn() socket.Conn }).Conn().Close() }

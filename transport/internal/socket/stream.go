@@ -1,4 +1,4 @@
-package tcp
+package socket
 
 import (
 	"context"
@@ -28,12 +28,10 @@ const (
 
 // stream is what both directions share.
 type stream struct {
-	conn    *net.TCPConn
-	req     transport.OpenRequest
-	bound   time.Duration // on small writes
-	silence time.Duration // of the peer's kernel
-	slab    *transport.Slab
-	hands   *hands
+	cfg   Config
+	conn  Conn
+	slab  *transport.Slab
+	hands *hands
 
 	buf  [readAhead]byte // read and not used yet: buf[r:w]
 	r, w int
@@ -43,30 +41,52 @@ type stream struct {
 	closed bool
 }
 
-func newStream(e *endpoint, c *net.TCPConn) (transport.Stream, error) {
-	n := e.req.Slots * (transport.HeadRoom + e.req.SlotSize)
-	mem, err := transport.NewSlab(n)
-	if err != nil {
-		return nil, err
-	}
-	slots := transport.MakeSlots(mem.Bytes(), e.req.Slots, e.req.SlotSize)
-	if e.req.Role == transport.Sender {
-		st := &sendStream{ledger: transport.NewSendLedger(e.req.Slots, e.req.Epoch)}
-		st.init(e, c, mem, slots)
-		return st, nil
-	}
-	st := &recvStream{ledger: transport.NewRecvLedger(e.req.Slots, e.req.Epoch)}
-	st.init(e, c, mem, slots)
-	return st, nil
+// Conn is a connected stream socket: a *net.TCPConn, a *net.UnixConn.
+type Conn interface {
+	net.Conn
+	CloseWrite() error
 }
 
-func (s *stream) init(e *endpoint, c *net.TCPConn, mem *transport.Slab, slots []*transport.Slot) {
-	s.conn, s.req, s.bound, s.silence = c, e.req, e.t.cfg.Timeout, e.t.cfg.Silence
-	s.slab, s.hands = mem, newHands(slots)
+// Config is what a stream is made of. The connection is the stream's from New on.
+type Config struct {
+	Conn    Conn
+	Request transport.OpenRequest
+	// Shared are the slots, mapped by both ends: a frame lies there when its CDC comes.
+	// nil: each end has its own, and head and data follow the CDC on the connection.
+	Shared  *transport.Slab
+	Bound   time.Duration // on small writes
+	Silence time.Duration // after which a sender that waits asks whether the peer Answers
+	// Answers says whether what is behind the connection still lives. nil: an end of
+	// the connection is all that can happen to it.
+	Answers func() bool
 }
+
+// New makes the stream of a connection whose ends are proved: a *SendStream or a
+// *RecvStream, by Role. On error the connection is still the caller's.
+func New(c Config) (transport.Stream, error) {
+	slab := c.Shared
+	if slab == nil {
+		var err error
+		if slab, err = transport.NewSlab(SlabSize(c.Request)); err != nil {
+			return nil, err
+		}
+	}
+	slots := transport.MakeSlots(slab.Bytes(), c.Request.Slots, c.Request.SlotSize)
+	st := stream{cfg: c, conn: c.Conn, slab: slab, hands: newHands(slots, c.Shared != nil)}
+	if c.Request.Role == transport.Sender {
+		return &SendStream{stream: &st, ledger: transport.NewSendLedger(c.Request.Slots, c.Request.Epoch)}, nil
+	}
+	return &RecvStream{stream: &st, ledger: transport.NewRecvLedger(c.Request.Slots, c.Request.Epoch)}, nil
+}
+
+// SlabSize is the size of all slots of a stream, bytes.
+func SlabSize(r transport.OpenRequest) int { return r.Slots * (transport.HeadRoom + r.SlotSize) }
+
+// Conn is the connection that the stream runs on.
+func (s *stream) Conn() Conn { return s.conn }
 
 // Rail implements transport.Stream.
-func (s *stream) Rail() string { return s.req.Pair.Local.Name }
+func (s *stream) Rail() string { return s.cfg.Request.Pair.Local.Name }
 
 // enter begins a call: the slots stay mapped until leave.
 func (s *stream) enter(op string) error {
@@ -87,7 +107,7 @@ func (s *stream) enter(op string) error {
 func (s *stream) leave() { s.slab.Drop() }
 
 func (s *stream) wrap(op string, err error) error {
-	return &transport.StreamError{Op: op, Rail: s.Rail(), Stream: s.req.Stream, Err: err}
+	return &transport.StreamError{Op: op, Rail: s.Rail(), Stream: s.cfg.Request.Stream, Err: err}
 }
 
 // fail turns an error of the connection into the stream's, and remembers it:
@@ -121,13 +141,13 @@ func isGone(err error) bool {
 }
 
 // look is when a sender that waits looks after its peer next.
-func (s *stream) look() time.Time { return time.Now().Add(s.silence / looks) }
+func (s *stream) look() time.Time { return time.Now().Add(s.cfg.Silence / looks) }
 
 // again says whether err means only that a look is due, and the peer still
 // answers. A receiver may be slow for as long as it likes: a window that stays
 // closed is back-pressure. TCP_USER_TIMEOUT would end the connection for it.
 func (s *stream) again(ctx context.Context, err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed() && answers(s.conn, s.silence)
+	return errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil && !s.isClosed() && (s.cfg.Answers == nil || s.cfg.Answers())
 }
 
 func (s *stream) isClosed() bool {
@@ -184,7 +204,9 @@ func (s *stream) readFull(p []byte) error {
 // closed its side too.
 func (s *stream) shut(clean bool) error {
 	if !clean {
-		_ = s.conn.SetLinger(0)
+		if l, ok := s.conn.(interface{ SetLinger(sec int) error }); ok {
+			_ = l.SetLinger(0)
+		}
 		return s.conn.Close()
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeWait))

@@ -1,4 +1,4 @@
-package tcp
+package socket
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 
 func TestWhatWasUsedLastIsUsedNext(t *testing.T) {
 	slots := transport.MakeSlots(make([]byte, 3*(transport.HeadRoom+4096)), 3, 4096)
-	h := newHands(slots)
+	h := newHands(slots, false)
 	first := h.take(0)
 	if h.take(0) != first {
 		t.Error("a slot in somebody's hands is another one")

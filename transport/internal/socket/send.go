@@ -1,4 +1,4 @@
-package tcp
+package socket
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"scp_rdma/wire"
 )
 
-// sendStream is the sending end. ledger is guarded by mu.
-type sendStream struct {
-	stream
+// SendStream is the sending end. ledger is guarded by mu.
+type SendStream struct {
+	*stream
 	ledger  *transport.SendLedger
 	flushed bool // a Flush succeeded and nothing was sent since; under mu
 
@@ -21,10 +21,10 @@ type sendStream struct {
 	left net.Buffers // what of vecs is not written yet
 }
 
-var _ transport.SendStream = (*sendStream)(nil)
+var _ transport.SendStream = (*SendStream)(nil)
 
 // Acquire implements transport.SendStream.
-func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
+func (s *SendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 	if err := s.enter("acquire"); err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
 }
 
 // wait reads credits until the ledger says ready, asking when it is blocked.
-func (s *sendStream) wait(ctx context.Context, op string, ready func(*transport.SendLedger) bool) error {
+func (s *SendStream) wait(ctx context.Context, op string, ready func(*transport.SendLedger) bool) error {
 	if s.check(ready) {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (s *sendStream) wait(ctx context.Context, op string, ready func(*transport.
 	return nil
 }
 
-func (s *sendStream) check(ready func(*transport.SendLedger) bool) bool {
+func (s *SendStream) check(ready func(*transport.SendLedger) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return ready(s.ledger)
@@ -73,20 +73,20 @@ func (s *sendStream) check(ready func(*transport.SendLedger) bool) bool {
 
 // ask tells the receiver that the writer is blocked. TCP loses nothing, so it
 // never needs to be said again.
-func (s *sendStream) ask(ctx context.Context) error {
+func (s *SendStream) ask(ctx context.Context) error {
 	s.mu.Lock()
 	ok := s.ledger.Ask(false)
 	s.mu.Unlock()
 	if !ok {
 		return nil
 	}
-	return s.write(ctx, wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}, nil)
+	return s.write(ctx, wire.CDC{Kind: wire.CDCRequest, Epoch: s.cfg.Request.Epoch}, nil)
 }
 
 // write writes a CDC and what belongs to it, in one call where the kernel takes
 // it. Whatever a look interrupts goes on where it stopped.
-func (s *sendStream) write(ctx context.Context, c wire.CDC, body []byte) error {
-	s.vecs = [2][]byte{c.Append(s.cdc[:0]), body}
+func (s *SendStream) write(ctx context.Context, c wire.CDC, body []byte) error {
+	s.vecs = [2][]byte{c.Append(s.cdc[:0]), body} // no body: nothing is written for it
 	s.left = s.vecs[:]
 	for {
 		err := s.conn.SetWriteDeadline(s.look())
@@ -103,7 +103,7 @@ func (s *sendStream) write(ctx context.Context, c wire.CDC, body []byte) error {
 }
 
 // readCredit reads one CDC of the receiver. A look between two parts of it loses nothing.
-func (s *sendStream) readCredit(ctx context.Context) error {
+func (s *SendStream) readCredit(ctx context.Context) error {
 	var c wire.CDC
 	for {
 		err := s.conn.SetReadDeadline(s.look())
@@ -135,7 +135,7 @@ func (s *sendStream) readCredit(ctx context.Context) error {
 }
 
 // Send implements transport.SendStream.
-func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
+func (s *SendStream) Send(ctx context.Context, slot *transport.Slot) error {
 	if err := s.enter("send"); err != nil {
 		s.slab.Back(slot.Index)
 		return err
@@ -149,20 +149,25 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 		return s.fail(ctx, "send", ctx.Err())
 	}
 	c := wire.CDC{
-		Kind: wire.CDCData, Epoch: s.req.Epoch, Frame: slot.Frame, Slot: slot.Index,
+		Kind: wire.CDCData, Epoch: s.cfg.Request.Epoch, Frame: slot.Frame, Slot: slot.Index,
 		HeadLen: uint32(len(slot.Head())), DataLen: uint32(len(slot.Data())),
 	}
 	s.mu.Lock()
 	s.flushed = false
 	s.ledger.Take()
-	// The kernel has its own copy when a write returns.
+	// The kernel has its own copy when a write returns; a slot that the peer reads
+	// from is covered by its credit.
 	err := s.ledger.Complete(slot.Index)
 	s.mu.Unlock()
 	if err != nil {
 		return s.fail(ctx, "send", err)
 	}
 	stop := s.watch(ctx)
-	err = s.write(ctx, c, slot.Bytes())
+	body := slot.Bytes()
+	if s.cfg.Shared != nil {
+		body = nil
+	}
+	err = s.write(ctx, c, body)
 	if !stop() && err == nil && ctx.Done() != nil {
 		err = ctx.Err()
 	}
@@ -173,13 +178,13 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 }
 
 // Discard implements transport.SendStream.
-func (s *sendStream) Discard(slot *transport.Slot) {
+func (s *SendStream) Discard(slot *transport.Slot) {
 	s.slab.Back(slot.Index)
 	s.hands.drop(slot)
 }
 
 // Flush implements transport.SendStream.
-func (s *sendStream) Flush(ctx context.Context) error {
+func (s *SendStream) Flush(ctx context.Context) error {
 	if err := s.enter("flush"); err != nil {
 		return err
 	}
@@ -194,7 +199,7 @@ func (s *sendStream) Flush(ctx context.Context) error {
 }
 
 // Close implements transport.Stream.
-func (s *sendStream) Close() error {
+func (s *SendStream) Close() error {
 	s.mu.Lock()
 	clean := s.flushed && s.err == nil
 	sent := s.ledger.Sent()
@@ -203,7 +208,7 @@ func (s *sendStream) Close() error {
 		return nil
 	}
 	if clean {
-		done := wire.CDC{Kind: wire.CDCDone, Epoch: s.req.Epoch, Frame: sent}
+		done := wire.CDC{Kind: wire.CDCDone, Epoch: s.cfg.Request.Epoch, Frame: sent}
 		_ = s.conn.SetWriteDeadline(time.Now().Add(closeWait))
 		if _, err := s.conn.Write(done.Append(nil)); err != nil {
 			clean = false

@@ -1,4 +1,4 @@
-package tcp
+package socket
 
 import (
 	"sync"
@@ -6,16 +6,21 @@ import (
 	"scp_rdma/transport"
 )
 
-// hands gives a slot memory when it is used: what was used last, which is in the cache.
+// hands gives a slot memory when it is used: what was used last, which is in the cache;
+// where the peer has the same slots, its own.
 // The kernel copies a frame before Send returns, and after Recv began; so a stream of one
 // worker goes through a MiB again and again, however many slots its credits need.
 type hands struct {
 	mu   sync.Mutex
 	held []*transport.Slot // by index; nil: in nobody's hands
 	free []*transport.Slot // what was used last comes last
+	own  bool              // each has its own memory, held for ever
 }
 
-func newHands(slots []*transport.Slot) *hands {
+func newHands(slots []*transport.Slot, own bool) *hands {
+	if own {
+		return &hands{held: slots, own: true}
+	}
 	return &hands{held: make([]*transport.Slot, len(slots)), free: slots}
 }
 
@@ -37,7 +42,7 @@ func (h *hands) take(index uint32) *transport.Slot {
 func (h *hands) drop(slot *transport.Slot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if int(slot.Index) < len(h.held) && h.held[slot.Index] == slot {
+	if !h.own && int(slot.Index) < len(h.held) && h.held[slot.Index] == slot {
 		h.held[slot.Index] = nil
 		h.free = append(h.free, slot)
 	}

@@ -1,4 +1,4 @@
-package tcp
+package socket
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"scp_rdma/wire"
 )
 
-// recvStream is the receiving end. ledger is guarded by mu, writing by writes,
+// RecvStream is the receiving end. ledger is guarded by mu, writing by writes,
 // which is taken first: a peer that doesn't listen can stop writes, not Close.
-type recvStream struct {
-	stream
+type RecvStream struct {
+	*stream
 	ledger *transport.RecvLedger
 	eof    bool // the sender is done; set by Recv under mu
 
@@ -22,10 +22,10 @@ type recvStream struct {
 	out    [wire.CDCSize]byte
 }
 
-var _ transport.RecvStream = (*recvStream)(nil)
+var _ transport.RecvStream = (*RecvStream)(nil)
 
 // Recv implements transport.RecvStream.
-func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
+func (s *RecvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 	if s.eof {
 		return nil, io.EOF
 	}
@@ -57,7 +57,7 @@ func (s *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
 }
 
 // next reads one CDC and what belongs to it. No slot: it was not data.
-func (s *recvStream) next(ctx context.Context) (*transport.Slot, error) {
+func (s *RecvStream) next(ctx context.Context) (*transport.Slot, error) {
 	c, err := s.readCDC()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *recvStream) next(ctx context.Context) (*transport.Slot, error) {
 	case wire.CDCDone:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if c.Epoch != s.req.Epoch || c.Frame != s.ledger.Arrived() {
+		if c.Epoch != s.cfg.Request.Epoch || c.Frame != s.ledger.Arrived() {
 			return nil, fmt.Errorf("done after %d frames, %d arrived: %w", c.Frame, s.ledger.Arrived(), transport.ErrProtocol)
 		}
 		s.eof = true
@@ -92,7 +92,7 @@ func (s *recvStream) next(ctx context.Context) (*transport.Slot, error) {
 }
 
 // data reads a frame into its slot, after the ledger and the slot have agreed.
-func (s *recvStream) data(c wire.CDC) (*transport.Slot, error) {
+func (s *RecvStream) data(c wire.CDC) (*transport.Slot, error) {
 	s.mu.Lock()
 	err := s.ledger.Arrive(c.Epoch, c.Slot, c.Frame)
 	s.mu.Unlock()
@@ -104,11 +104,14 @@ func (s *recvStream) data(c wire.CDC) (*transport.Slot, error) {
 	if err := slot.SetLen(int(c.HeadLen), int(c.DataLen)); err != nil {
 		return nil, err
 	}
+	if s.cfg.Shared != nil {
+		return slot, nil
+	}
 	return slot, s.readFull(slot.Bytes())
 }
 
 // Release implements transport.RecvStream.
-func (s *recvStream) Release(slot *transport.Slot) error {
+func (s *RecvStream) Release(slot *transport.Slot) error {
 	index := slot.Index // another frame's, perhaps, once it is dropped
 	if !s.slab.Back(index) {
 		return s.wrap("release", fmt.Errorf("slot %d is not held: %w", index, transport.ErrProtocol))
@@ -127,7 +130,7 @@ func (s *recvStream) Release(slot *transport.Slot) error {
 	return nil
 }
 
-func (s *recvStream) release(index uint32) (tell bool, err error) {
+func (s *RecvStream) release(index uint32) (tell bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -138,7 +141,7 @@ func (s *recvStream) release(index uint32) (tell bool, err error) {
 
 // tell sends the grant. Grants leave in order. An honest sender always has room
 // for one (see doc.go), so this waits for no more than the network.
-func (s *recvStream) tell(ctx context.Context, kind wire.CDCKind) error {
+func (s *RecvStream) tell(ctx context.Context, kind wire.CDCKind) error {
 	s.writes.Lock()
 	defer s.writes.Unlock()
 	s.mu.Lock()
@@ -146,10 +149,10 @@ func (s *recvStream) tell(ctx context.Context, kind wire.CDCKind) error {
 		defer s.mu.Unlock()
 		return s.err
 	}
-	c := wire.CDC{Kind: kind, Epoch: s.req.Epoch, Grant: s.ledger.Grant()}
+	c := wire.CDC{Kind: kind, Epoch: s.cfg.Request.Epoch, Grant: s.ledger.Grant()}
 	s.ledger.Told()
 	s.mu.Unlock()
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.bound)); err != nil {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.cfg.Bound)); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // its end may have set a deadline just before ours
@@ -160,7 +163,7 @@ func (s *recvStream) tell(ctx context.Context, kind wire.CDCKind) error {
 }
 
 // Close implements transport.Stream.
-func (s *recvStream) Close() error {
+func (s *RecvStream) Close() error {
 	if !s.finish() {
 		return nil
 	}

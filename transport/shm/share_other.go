@@ -1,0 +1,17 @@
+//go:build !linux
+
+package shm
+
+import (
+	"errors"
+	"net"
+
+	"scp_rdma/transport"
+	"scp_rdma/wire"
+)
+
+func place() (wire.SHMRail, error) { return wire.SHMRail{}, errors.New("it needs Linux") }
+
+func give(*net.UnixConn, int) (*transport.Slab, error) { return nil, errShared }
+
+func take(*net.UnixConn, int) (*transport.Slab, error) { return nil, errShared }
