@@ -12,6 +12,7 @@ type path struct {
 	rails  int
 	rtt    time.Duration // 0: unknown
 	copies bool          // the kernel copies all bytes, and holds some at both ends; else a device does it
+	inside bool          // both ends share a host's cores and its caches
 }
 
 const (
@@ -40,7 +41,9 @@ const (
 	// nearSlots is maxSlots over a round trip of less than near, where the kernel
 	// copies: at the end, what lies in more waits for one stream while others are idle
 	// (2 GiB: 0.91 of the time that 8 take, model shards 0.70, small files the same; in
-	// turns as above).
+	// turns as above). And for memory that both ends have mapped, where two streams of 4
+	// slots take 0.92 to 0.95 of the time of 2 or 8 slots, or of four streams (1 GiB, small
+	// files, the Go toolchain; bench/results/2026-11-30.md).
 	nearSlots = 4
 	near      = 500 * time.Microsecond
 )
@@ -60,7 +63,7 @@ func (p path) slots(memory int64, streams, slotSize int) int {
 	n := memory / int64(streams) / int64(slotSize+transport.HeadRoom)
 	most := int64(maxSlots)
 	switch {
-	case p.copies && p.rtt > 0 && p.rtt < near:
+	case p.inside, p.copies && p.rtt > 0 && p.rtt < near:
 		most = nearSlots
 	case streams == 1:
 		most = soleSlots

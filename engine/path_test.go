@@ -17,6 +17,7 @@ func TestStreamsAndSlotsFitTheWay(t *testing.T) {
 		"a device, far":                {path{rails: 1, rtt: 20 * time.Millisecond}, 2, 8},
 		"a device of five ports":       {path{rails: 5}, 5, 8},
 		"inside a host":                {path{rails: 1, rtt: 30 * time.Microsecond, copies: true}, 4, 4},
+		"memory of a host":             {path{rails: 1, rtt: 30 * time.Microsecond, inside: true}, 2, 4},
 		"nobody knows how far":         {path{rails: 1, copies: true}, 4, 8},
 		"the next building":            {path{rails: 1, rtt: 600 * time.Microsecond, copies: true}, 4, 8},
 		"20 ms: 25 MB at 10 Gbit/s":    {path{rails: 1, rtt: 20 * time.Millisecond, copies: true}, 12, 5},

@@ -91,7 +91,7 @@ func findRoutes(reg *transport.Registry, mine probed, hello *wire.Hello, path tr
 		switch {
 		case err == nil:
 			all = append(all, &route{tr, lanesOf(pairs)})
-		case len(all) == 0:
+		case len(all) == 0 && !(shortcut(tr) && reg.Len() > 1):
 			passed = append(passed, err)
 		}
 	}
@@ -99,6 +99,12 @@ func findRoutes(reg *transport.Registry, mine probed, hello *wire.Hello, path tr
 		return nil, nil, fmt.Errorf("no transport to the peer: %w", errors.Join(append(passed, transport.ErrUnavailable)...))
 	}
 	return all, passed, nil
+}
+
+// shortcut says of a transport that it is not missed where it doesn't reach.
+func shortcut(tr transport.Transport) bool {
+	s, ok := tr.(transport.Shortcut)
+	return ok && s.Shortcut()
 }
 
 // pairRails pairs the rails of one transport.

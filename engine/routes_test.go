@@ -52,6 +52,32 @@ func TestATransportOverWhichNothingComesAboutIsPassedOver(t *testing.T) {
 	}
 }
 
+// near is a transport inside one host, which the peer is not on.
+type near struct{ named }
+
+func (near) Shortcut() bool { return true }
+
+func (near) Pair(_, _ []transport.Rail, _ transport.Path) ([]transport.RailPair, error) {
+	return nil, transport.ErrUnavailable
+}
+
+func TestThatAShortcutDoesNotReachIsToldOnlyIfNothingElseWasAskedFor(t *testing.T) {
+	short, good := near{named{mem.New("a"), "short"}}, mem.New("b")
+	k := start(t, func(k *kit) { k.server, k.others = short, []transport.Transport{good} })
+	_, w, err := k.push(contents(t, sample(t)), func(c *engine.SendConfig) {
+		c.Transports = transport.NewRegistry(short, good)
+	})
+	if err != nil || len(w.chosen) != 1 || w.chosen[0].transport != "mem" || len(w.chosen[0].passed) != 0 {
+		t.Errorf("beside another: %v, told %v", err, w.chosen)
+	}
+	_, _, err = k.push(contents(t, sample(t)), func(c *engine.SendConfig) {
+		c.Transports = transport.NewRegistry(short)
+	})
+	if !errors.Is(err, transport.ErrUnavailable) || !strings.Contains(err.Error(), "short: ") {
+		t.Errorf("alone: %v", err)
+	}
+}
+
 func TestIfNothingComesAboutOverAnyTransportAllReasonsAreTold(t *testing.T) {
 	best, good := named{mem.New("a"), "best"}, mem.New("b")
 	k := start(t, func(k *kit) { k.server, k.others = best, []transport.Transport{good} })

@@ -117,7 +117,7 @@ type directSource interface{ PreferDirect() }
 func (s *sender) way() path {
 	r := s.routes.first()
 	b, ok := r.transport.(transport.Buffered)
-	return path{rails: len(r.lanes), rtt: s.conn.RTT(), copies: ok && b.Buffered()}
+	return path{rails: len(r.lanes), rtt: s.conn.RTT(), copies: ok && b.Buffered(), inside: shortcut(r.transport)}
 }
 
 // agree fixes the numbers of the session: the smaller of what both sides allow. whole:

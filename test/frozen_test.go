@@ -14,11 +14,13 @@ const frozen = "2s"
 
 // A frozen process still has its connections, and its kernel acknowledges whatever
 // comes: only that it says nothing any more tells.
-func TestAFrozenServerIsGivenUpAndNamed(t *testing.T) {
+func TestAFrozenServerIsGivenUpAndNamed(t *testing.T) { eachTransport(t, frozenServer) }
+
+func frozenServer(t *testing.T, over string) {
 	s, g := newStage(t), newGate(t, halfway)
 	s.add("large", bytesOf(1, 2*halfway), g.act)
 	srv := serve(t, nobody(), folder(t, nobody()))
-	c := srv.client(t, nobody(), "--timeout", frozen, "--retry-for", "0", s.dir+"/large", "in/")
+	c := srv.client(t, nobody(), "--transport", over, "--timeout", frozen, "--retry-for", "0", s.dir+"/large", "in/")
 	g.waitReached(t)
 	srv.signal(t, unix.SIGSTOP)
 	g.pass()
@@ -35,11 +37,13 @@ func TestAFrozenServerIsGivenUpAndNamed(t *testing.T) {
 	srv.stop(t)
 }
 
-func TestAFrozenClientIsGivenUpAndNamed(t *testing.T) {
+func TestAFrozenClientIsGivenUpAndNamed(t *testing.T) { eachTransport(t, frozenClient) }
+
+func frozenClient(t *testing.T, over string) {
 	s, g := newStage(t), newGate(t, halfway)
 	s.add("large", bytesOf(1, 2*halfway), g.act)
 	srv := serve(t, nobody(), folder(t, nobody()), "--timeout", frozen, "--max-sessions", "1")
-	c := srv.client(t, nobody(), "--retry-for", "0", s.dir+"/large", "in/")
+	c := srv.client(t, nobody(), "--transport", over, "--retry-for", "0", s.dir+"/large", "in/")
 	g.waitReached(t)
 	c.signal(t, unix.SIGSTOP)
 	g.pass()

@@ -88,7 +88,7 @@ func TestJoinsAreGoodOnce(t *testing.T) {
 		defer mu.Unlock()
 		joins = append(joins, join)
 	})
-	r := sendTo(t, "127.0.0.1", port)
+	r := sendTo(t, "127.0.0.1", port, "--transport", "tcp")
 	r.wants(t, 0)
 	arrived(t, filepath.Join(srv.dir, "file"), []byte("x"))
 	mu.Lock()

@@ -47,15 +47,17 @@ func unfinished(t *testing.T, srv *server) {
 
 func TestAKilledClientLeavesNothingHalfMadeUnderAFinalNameAndTheNextGoesOn(t *testing.T) {
 	eachUser(t, func(t *testing.T, w who) {
-		srv, c, _ := midway(t, w)
-		c.signal(t, unix.SIGKILL)
-		if code := c.wait(t); code != 128+int(unix.SIGKILL) {
-			t.Errorf("the client ended by itself: %d", code)
-		}
-		srv.stillServes(t)
-		unfinished(t, srv)
-		goesOn(t, srv, w)
-		srv.stop(t)
+		eachTransport(t, func(t *testing.T, over string) {
+			srv, c, _ := midwayWith(t, w, []string{"--transport", over})
+			c.signal(t, unix.SIGKILL)
+			if code := c.wait(t); code != 128+int(unix.SIGKILL) {
+				t.Errorf("the client ended by itself: %d", code)
+			}
+			srv.stillServes(t)
+			unfinished(t, srv)
+			goesOn(t, srv, w)
+			srv.stop(t)
+		})
 	})
 }
 
@@ -102,19 +104,21 @@ func TestAnInterruptedClientEndsWith130AndLeavesNothingHalfMade(t *testing.T) {
 
 func TestWhenTheServerIsKilledTheClientSaysSoAndNoFileIsHalfMade(t *testing.T) {
 	eachUser(t, func(t *testing.T, w who) {
-		srv, c, g := midwayWith(t, w, []string{"--retry-for", "0"})
-		srv.signal(t, unix.SIGKILL)
-		srv.wait(t)
-		g.pass()
-		begin := time.Now()
-		code := c.wait(t)
-		r := result{code: code, out: c.out.String(), err: c.err.String()}
-		r.wants(t, 1)
-		r.says(t, "127.0.0.1:"+srv.port)
-		if took := time.Since(begin); took > 10*time.Second {
-			t.Errorf("the client noticed after %v", took)
-		}
-		unfinished(t, srv)
+		eachTransport(t, func(t *testing.T, over string) {
+			srv, c, g := midwayWith(t, w, []string{"--retry-for", "0", "--transport", over})
+			srv.signal(t, unix.SIGKILL)
+			srv.wait(t)
+			g.pass()
+			begin := time.Now()
+			code := c.wait(t)
+			r := result{code: code, out: c.out.String(), err: c.err.String()}
+			r.wants(t, 1)
+			r.says(t, "127.0.0.1:"+srv.port)
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("the client noticed after %v", took)
+			}
+			unfinished(t, srv)
+		})
 	})
 }
 

@@ -49,11 +49,11 @@ func peer(t *testing.T, do func(c net.Conn)) string {
 }
 
 // sendTo runs a transfer of one file to a host and port.
-func sendTo(t *testing.T, host, port string) result {
+func sendTo(t *testing.T, host, port string, args ...string) result {
 	t.Helper()
 	file := filepath.Join(folder(t, nobody()), "file")
 	write(t, file, []byte("x"))
-	return run(t, nobody(), setting.bin, "-p", port, file, host+":")
+	return run(t, nobody(), setting.bin, append(args, "-p", port, file, host+":")...)
 }
 
 // preamble is the first word of both sides: "SRDM", control, the version.

@@ -37,6 +37,14 @@ func eachUser(t *testing.T, f func(t *testing.T, w who)) {
 	}
 }
 
+// eachTransport runs a test over each way there is inside a host; over names it for
+// --transport.
+func eachTransport(t *testing.T, f func(t *testing.T, over string)) {
+	for _, over := range []string{"shm", "tcp"} {
+		t.Run("over "+over, func(t *testing.T) { f(t, over) })
+	}
+}
+
 // process is a running program.
 type process struct {
 	cmd      *exec.Cmd

@@ -21,7 +21,9 @@ func TestAHardTreeArrivesIdenticalWithAnyNumberOfStreams(t *testing.T) {
 	srv := serve(t, root(), folder(t, root()))
 	for _, streams := range []string{"1", "4", "16"} {
 		t.Run("-j "+streams, func(t *testing.T) {
-			copied(t, srv, root(), src, "j"+streams+"/", tree.Options{}, "-j", streams)
+			eachTransport(t, func(t *testing.T, over string) {
+				copied(t, srv, root(), src, over+streams+"/", tree.Options{}, "-j", streams, "--transport", over)
+			})
 		})
 	}
 	srv.stop(t)

@@ -39,6 +39,7 @@ func scpRDMA(bin string) []rival {
 	}
 	return []rival{
 		shape(ours, checksContents),
+		shape(ours+"-tcp", checksContents, "--transport", "tcp"), // without what both ends share inside a host
 		shape(ours+"-no-checksum", checksNothing, "--no-checksum"),
 	}
 }

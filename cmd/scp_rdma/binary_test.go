@@ -81,7 +81,7 @@ func TestABinaryWithVerbsRunsWhereLibibverbsIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = ours("-p", port, src, "127.0.0.1:")
-	if code := p.wait(t); code != 0 || !strings.Contains(p.out.String(), "going over tcp, not verbs: ") {
+	if code := p.wait(t); code != 0 || !strings.Contains(p.out.String(), "going over shm, not verbs: ") {
 		t.Errorf("exit %d: %s%s", code, p.out.String(), p.err.String())
 	}
 	got, err := os.ReadFile(filepath.Join(dst, "file"))

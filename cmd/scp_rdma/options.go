@@ -163,7 +163,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.VarP((*portValue)(&o.port), "port", "p", "the server's port (with -s, 0: any that is free)")
 	f.BoolVarP(&o.ipv4, "ipv4", "4", false, "IPv4 only")
 	f.BoolVarP(&o.ipv6, "ipv6", "6", false, "IPv6 only")
-	f.StringSliceVarP(&o.rails, "device", "d", nil, "use these rails: `RAIL,...` are RDMA devices (mlx5_0, mlx5_0:PORT, mlx5_0:PORT:GID-INDEX), or interfaces or local addresses for tcp (none: every RDMA device that can be used, else the way that the kernel takes to HOST)")
+	f.StringSliceVarP(&o.rails, "device", "d", nil, "use these rails: `RAIL,...` are RDMA devices (mlx5_0, mlx5_0:PORT, mlx5_0:PORT:GID-INDEX), or interfaces or local addresses for tcp (none: every RDMA device that can be used, else memory if HOST is this one, else the way that the kernel takes to HOST)")
 	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
@@ -171,7 +171,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is dead or frozen for `DUR`, 2s or more: not even the sign of life came that each side gives every second; a slow disk gives it too, and is waited for")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
-		" (in this build: "+strings.Join(builtIn(), ", ")+")")
+		" (in this build: "+strings.Join(builtIn(), ", ")+"; shm is memory that both ends share on one host)")
 	f.CountVarP(&o.verbose, "verbose", "v", "log more to stderr: -v info, -vv debug, -vvv trace")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVar(&o.version, "version", false, "say which version this is")

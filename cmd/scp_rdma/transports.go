@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"scp_rdma/transport"
+	"scp_rdma/transport/shm"
 	"scp_rdma/transport/tcp"
 	"scp_rdma/transport/verbs"
 )
@@ -22,18 +23,19 @@ const transportAuto = "auto"
 // The transports that --transport knows.
 const (
 	nameTCP   = "tcp"
+	nameSHM   = "shm"
 	nameVerbs = "verbs"
 )
 
 // transportNames lists every transport that --transport knows, most preferred last.
-func transportNames() []string { return []string{nameTCP, nameVerbs} }
+func transportNames() []string { return []string{nameTCP, nameSHM, nameVerbs} }
 
 // builtIn lists the transports of this build, most preferred first.
 func builtIn() []string {
 	if verbs.Built {
-		return []string{nameVerbs, nameTCP}
+		return []string{nameVerbs, nameSHM, nameTCP}
 	}
-	return []string{nameTCP}
+	return []string{nameSHM, nameTCP}
 }
 
 // checkTransport tells a name that is none from one that this build lacks.
@@ -64,6 +66,9 @@ func clientTransports(o *options, peer netip.AddrPort, log hclog.Logger) (*trans
 	if verbs.Built && len(named.tcp) == 0 {
 		list = append(list, verbs.New(o.verbsConfig(devices, named.verbs, log)))
 	}
+	if len(named.verbs)+len(named.tcp) == 0 && !o.addressed() {
+		list = append(list, shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")}))
+	}
 	if len(named.verbs) == 0 && !o.addressed() {
 		list = append(list, tcp.New(tcp.Config{Rails: named.tcp, Peer: peer, Timeout: o.patience(), Logger: log.Named("tcp")}))
 	}
@@ -80,7 +85,7 @@ func serverTransports(o *options, addr netip.AddrPort, log hclog.Logger) (*trans
 		return nil, nil, err
 	}
 	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Timeout: o.patience(), Logger: log.Named("tcp")})
-	list := []transport.Transport{t}
+	list := []transport.Transport{shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")}), t}
 	if verbs.Built {
 		list = slices.Insert(list, 0, transport.Transport(verbs.New(o.verbsConfig(devices, named.verbs, log))))
 	}

@@ -107,7 +107,7 @@ func TestAPortThatIsDownIsNamedAndTCPTakesOver(t *testing.T) {
 	run(t, "ip", "link", "set", "eth0", "down")
 	code, text = s.send(t, src, self)
 	run(t, "ip", "link", "set", "eth0", "up")
-	if code != 0 || !strings.Contains(text, "going over tcp, not verbs: no device can be used: ") || !strings.Contains(text, "is down") {
+	if code != 0 || !strings.Contains(text, "going over shm, not verbs: no device can be used: ") || !strings.Contains(text, "is down") {
 		t.Errorf("with both ports down: exit %d: %s", code, text)
 	}
 }
@@ -223,7 +223,7 @@ func TestTooLittleLockedMemoryIsTold(t *testing.T) {
 		says []string
 	}{
 		{"-d rxe0", 4, []string{"rxe0", "ulimit -l"}},
-		{"", 0, []string{"going over tcp, not verbs: ", "ulimit -l"}},
+		{"", 0, []string{"going over shm, not verbs: ", "ulimit -l"}},
 	} {
 		cmd := exec.Command("sh", "-c", "ulimit -l 64; exec "+bin(t)+" "+tt.how+" "+src+" "+self)
 		cmd.Env = append(os.Environ(), "SCP_RDMA_KEY_FILE="+key)
