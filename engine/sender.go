@@ -32,6 +32,7 @@ type sender struct {
 	// Fixed by greet.
 	id                       transport.ID
 	key                      []byte
+	secret                   []byte // for the keys of frames; nil: they aren't sealed
 	routes                   *routes
 	streams, slots, slotSize int
 
