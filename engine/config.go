@@ -251,6 +251,7 @@ type Report struct {
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration
 	Transport                    string
+	Encrypted                    bool
 	Rails                        []RailReport
 }
 

@@ -321,7 +321,7 @@ func (r *receiver) report() Report {
 	t := r.counted()
 	rep := Report{
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed, Skipped: t.Skipped,
-		Elapsed: time.Since(r.started),
+		Elapsed: time.Since(r.started), Encrypted: r.secret != nil,
 	}
 	if r.sink != nil {
 		rep.Dropped = r.sink.Dropped()

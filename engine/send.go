@@ -305,7 +305,7 @@ func (s *sender) report() *Report {
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes,
 		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(), Damaged: s.count.damaged.Load(), CarriedAgain: s.count.carriedAgain.Load(),
 		Skipped: t.Skipped, SkippedBytes: s.count.skippedBytes.Load(), Resumed: s.count.resumed.Load(), Unverified: s.count.unverified.Load(),
-		Elapsed: time.Since(s.started), Transport: snap.Transport, Rails: snap.Rails,
+		Elapsed: time.Since(s.started), Transport: snap.Transport, Encrypted: s.secret != nil, Rails: snap.Rails,
 	}
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr
 	return r

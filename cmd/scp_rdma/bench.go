@@ -41,7 +41,7 @@ func bench(ctx context.Context, e env, con *console, o *options, host string, lo
 		Measure: func(ctx context.Context, s sweep.Setting) (*engine.Benched, error) {
 			return engine.Bench(ctx, engine.BenchConfig{
 				Server: at, Wait: o.wait, Transports: reg, Rail: s.Rail, Streams: s.Streams, Slots: s.Slots, SlotSize: s.Size,
-				For: o.seconds.duration(), NoChecksum: o.unchecked, Logger: log.Named("engine"),
+				For: o.seconds.duration(), NoChecksum: o.unchecked, Encrypt: o.encrypt, Logger: log.Named("engine"),
 			})
 		},
 		Measuring: func(s sweep.Setting) { con.title("measuring " + settingText(s)) },

@@ -53,7 +53,7 @@ func inspect(ctx context.Context, e env, con *console, o *options, host string, 
 	if err != nil {
 		return err
 	}
-	found, err := engine.Inspect(ctx, engine.InspectConfig{Server: at, Wait: o.wait, Transports: reg, Logger: log.Named("engine")})
+	found, err := engine.Inspect(ctx, engine.InspectConfig{Server: at, Wait: o.wait, Transports: reg, Encrypt: o.encrypt, Logger: log.Named("engine")})
 	con.end()
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ type options struct {
 	numeric   bool
 	xattr     bool
 	unchecked bool
+	encrypt   bool
 	transport string
 	verbose   int
 	quiet     bool
@@ -169,6 +170,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
+	f.BoolVar(&o.encrypt, "encrypt", false, "encrypt the contents of files too, over whatever carries them (AES-GCM); with -s: take nothing else")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is dead or frozen for `DUR`, 2s or more: not even the sign of life came that each side gives every second; a slow disk gives it too, and is waited for")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
 		" (in this build: "+strings.Join(builtIn(), ", ")+"; shm is memory that both ends share on one host)")

@@ -58,7 +58,7 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	}
 	log.Info("sending", "to", at.Addr, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
 	return engine.Send(ctx, engine.SendConfig{
-		Server: at, Wait: o.wait, Transports: reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked,
+		Server: at, Wait: o.wait, Transports: reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
 		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify,
 		Observer: con, Logger: log.Named("engine"),

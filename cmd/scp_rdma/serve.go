@@ -58,7 +58,7 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	}
 	defer forget()
 	err = engine.Serve(ctx, engine.ServeConfig{
-		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace,
+		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace, Encrypt: o.encrypt,
 		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
 		State:   st, Addrs: func() []string { return reachable(in.ln.Addr()) },
 		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
@@ -118,8 +118,12 @@ func (in *intake) says(o *options, d door) string {
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s)",
-		in.ln.Addr(), quote(dir), strings.Join(in.names, ", "), d.says)
+	only := ""
+	if o.encrypt {
+		only = "encrypted data only; "
+	}
+	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s%s)",
+		in.ln.Addr(), quote(dir), strings.Join(in.names, ", "), only, d.says)
 }
 
 // unbracket takes [ADDR] for ADDR.
