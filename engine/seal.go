@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -50,7 +49,7 @@ type frameSeal struct {
 	aead  cipher.AEAD
 	block uint64 // of frames, that aead is for
 	next  uint64 // the first frame number that was not sealed yet
-	nonce [12]byte
+	nonce [wire.NonceSize]byte
 }
 
 func newFrameSeal(secret []byte, stream, epoch uint32) *frameSeal {
@@ -59,11 +58,8 @@ func newFrameSeal(secret []byte, stream, epoch uint32) *frameSeal {
 
 // frameKey is the key of a block of frames.
 func frameKey(secret []byte, stream, epoch uint32, block uint64) ([]byte, error) {
-	info := append([]byte(labelFrames), 0)
-	info = binary.BigEndian.AppendUint32(info, stream)
-	info = binary.BigEndian.AppendUint32(info, epoch)
-	info = binary.BigEndian.AppendUint64(info, block)
-	return hkdf.Expand(sha256.New, secret, string(info), frameKeySize)
+	info := fmt.Sprintf("%s: stream %d, epoch %d, block %d", labelFrames, stream, epoch, block)
+	return hkdf.Expand(sha256.New, secret, info, frameKeySize)
 }
 
 // use makes ready for a frame.
@@ -82,7 +78,7 @@ func (f *frameSeal) use(frame uint64) error {
 		}
 		f.block = block
 	}
-	binary.BigEndian.PutUint64(f.nonce[4:], frame)
+	f.nonce = wire.FrameNonce(frame)
 	return nil
 }
 

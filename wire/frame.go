@@ -39,8 +39,11 @@ const (
 	ProtectAEAD
 )
 
-// TagSize is the trailer of a sealed frame, bytes.
-const TagSize = 16
+// Sizes of AES-GCM, bytes: TagSize is the trailer of a sealed frame.
+const (
+	TagSize   = 16
+	NonceSize = 12
+)
 
 // Trailer is how many bytes follow the data.
 func (p Protection) Trailer() int {

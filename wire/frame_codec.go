@@ -130,3 +130,10 @@ func (h *FrameHead) parseChunks(b []byte) error {
 	}
 	return nil
 }
+
+// FrameNonce is the nonce under which the frame of that number is sealed: big endian, after
+// four zeros.
+func FrameNonce(frame uint64) (n [NonceSize]byte) {
+	binary.BigEndian.PutUint64(n[NonceSize-8:], frame)
+	return n
+}

@@ -40,6 +40,14 @@ type options struct {
 	xattr     bool
 	unchecked bool
 	encrypt   bool
+	noEncrypt bool
+
+	ssh        bool   // the other end is started by ssh
+	rsh        string // which is this command
+	remotePath string // where scp_rdma is there
+	ports      portsValue
+	servesSSH  bool // this end was started by a client
+
 	transport string
 	verbose   int
 	quiet     bool
@@ -171,6 +179,12 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.BoolVar(&o.encrypt, "encrypt", false, "encrypt the contents of files too, over whatever carries them (AES-GCM); with -s: take nothing else")
+	f.BoolVar(&o.ssh, "ssh", false, "have ssh start the other end on HOST for this transfer, as user@HOST: does: no daemon and no key is needed there, PATH is as in scp, and --encrypt is on")
+	f.StringVarP(&o.rsh, "rsh", "e", "ssh", "with ssh: `CMD` in its place, as in -e 'ssh -p 2222 -J gate'")
+	f.StringVar(&o.remotePath, "remote-path", "scp_rdma", "with ssh: `FILE` is scp_rdma there")
+	f.Var(&o.ports, "port-range", "with ssh: the other end listens on one of `PORTS`, like 5000-5010 (none: any that is free)")
+	f.BoolVar(&o.noEncrypt, "no-encrypt", false, "with ssh: leave contents in the clear, which is faster; the rest is always encrypted")
+	f.BoolVar(&o.servesSSH, "over-ssh", false, "what ssh starts there: receive from the client at the other end of stdin and stdout, once")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is dead or frozen for `DUR`, 2s or more: not even the sign of life came that each side gives every second; a slow disk gives it too, and is waited for")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
 		" (in this build: "+strings.Join(builtIn(), ", ")+"; shm is memory that both ends share on one host)")

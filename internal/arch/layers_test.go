@@ -31,6 +31,7 @@ func layers() map[string][]string {
 		"control":                 {"wire", "keys"},
 		"engine":                  {"transport", "control", "keys", "wire", "planner", "localfs"},
 		"sweep":                   {"engine"},
+		"overssh":                 {},
 		"internal/tree":           {"internal/tree"},
 		"internal/testkit":        {},
 		"internal/arch":           {},
@@ -52,6 +53,7 @@ func homes() map[string][]string {
 		"github.com/cheggaaa/pb/v3":    {"cmd"},
 		"github.com/spf13/cobra":       {"cmd", "bench/sidebyside", "bench/growth"}, // commands beside what they measure with
 		"github.com/panjf2000/ants/v2": {"engine"},
+		"github.com/hashicorp/yamux":   {"overssh"},
 	}
 }
 
