@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,12 +56,16 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	defer func() { _ = there.close() }()
 	target.Path = there.path
 	log.Info("sending", "to", there.at.Addr, "path", target.Path, "sources", len(j.sources), "transports", there.reg.Names(), "rails", o.rails)
-	return engine.Send(ctx, engine.SendConfig{
+	report, err := engine.Send(ctx, engine.SendConfig{
 		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
 		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify,
 		Observer: con, Logger: log.Named("engine"),
 	})
+	if remote := (*engine.RemoteError)(nil); errors.As(err, &remote) && there.dir != "" {
+		err = fmt.Errorf("%w (below %s there)", err, there.dir)
+	}
+	return report, err
 }
 
 // settle prints the summary and says what a transfer ended with.

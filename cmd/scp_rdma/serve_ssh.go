@@ -20,8 +20,12 @@ import (
 	"scp_rdma/wire"
 )
 
-// errPipe: the client that had this end started is gone.
-var errPipe = errors.New("ssh has ended")
+var (
+	// errPipe: the client that had this end started is gone.
+	errPipe = errors.New("ssh has ended")
+	// errServed: its session is done.
+	errServed = errors.New("the session is done")
+)
 
 // serveOverSSH receives for the client at the other end of stdin and stdout, below what
 // the path it names means to the user that runs this.
@@ -125,8 +129,8 @@ func (s *overSSH) serve(ctx context.Context, e env, con *console, o *options, lo
 		Limits:   o.limits.session(), Quota: o.limits.all(false),
 		Observer: once{cancel}, Logger: log.Named("engine"),
 	})
-	if errors.Is(err, engine.ErrCut) && errors.Is(context.Cause(ctx), errPipe) {
-		return nil // nobody is there any more to be told
+	if why := context.Cause(ctx); errors.Is(err, engine.ErrCut) && (errors.Is(why, errPipe) || errors.Is(why, errServed)) {
+		return nil // the client is gone, or done
 	}
 	return err
 }
@@ -143,7 +147,7 @@ func (once) Started(engine.SessionInfo) {}
 // Ended implements engine.ServeObserver.
 func (n once) Ended(_ engine.SessionInfo, _ engine.Report, err error) {
 	if err == nil {
-		n.done(nil)
+		n.done(errServed)
 	}
 }
 

@@ -24,6 +24,7 @@ type far struct {
 	at    control.DialConfig
 	reg   *transport.Registry
 	path  string       // the destination, as the server shall take it
+	dir   string       // below which it is, on the server; "": the user knows
 	close func() error // what leads there; its error is of no transfer that is done
 }
 
@@ -108,24 +109,34 @@ func answerError(to remote, a overssh.Answer) error {
 func (o *options) afterSSH(ctx context.Context, s *overssh.Session, to remote, log hclog.Logger) (far, error) {
 	a := s.Answer
 	named := net.JoinHostPort(to.host, strconv.Itoa(int(a.Port)))
-	f := far{at: o.dialConfig(named, log), path: string(a.Path), close: s.Close}
+	f := far{at: o.dialConfig(named, log), path: string(a.Path), dir: string(a.Dir), close: s.Close}
 	for _, addr := range append(a.Addrs, named) {
 		if o.reaches(addr) {
 			f.at.Addrs = append(f.at.Addrs, addr)
 		}
 	}
 	f.at.Network, f.at.Last = "tcp", s.Forward // which is of IPv4, whatever the family of the others
-	log.Debug("started", "directory", string(a.Dir), "path", f.path, "addresses", f.at.Addrs)
+	log.Debug("started", "directory", f.dir, "path", f.path, "addresses", f.at.Addrs)
 	peer := resolve(ctx, o, to.host)
 	if !peer.IsValid() && len(a.Addrs) > 0 { // a name that only ssh knows
 		peer, _ = netip.ParseAddrPort(a.Addrs[0])
 	}
-	if !peer.IsValid() {
+	if !hasRoute(ctx, peer) { // nothing but the pipe leads there
 		peer, _ = netip.ParseAddrPort(s.Forward)
 	}
 	var err error
 	f.reg, err = clientTransports(o, peer, log)
 	return f, err
+}
+
+// hasRoute asks the routing table: connecting a UDP socket sends nothing.
+func hasRoute(ctx context.Context, to netip.AddrPort) bool {
+	c, err := (&net.Dialer{}).DialContext(ctx, "udp", to.String())
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // reaches says whether an address is one of the family that was asked for.
