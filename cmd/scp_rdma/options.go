@@ -47,6 +47,8 @@ type options struct {
 	remotePath string // where scp_rdma is there
 	ports      portsValue
 	servesSSH  bool // this end was started by a client
+	user       string
+	noLandlock bool
 
 	transport string
 	verbose   int
@@ -162,6 +164,8 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
 	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive the server (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")
+	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")
+	f.BoolVar(&o.noLandlock, "no-landlock", false, "don't have the kernel confine this server to DIR, its state and what it reads of the system (Landlock, Linux 5.19)")
 	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
 	return f
 }

@@ -26,6 +26,13 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	if err != nil {
 		return err
 	}
+	u, as, err := o.becomes(e)
+	if err != nil {
+		return err
+	}
+	if err := ownedBy(u, o.dir, 0o777); err != nil {
+		return err
+	}
 	root, err := localfs.OpenRoot(o.dir, true)
 	if err != nil {
 		return err
@@ -52,7 +59,7 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
-	st, forget, err := remember(ctx, e, con, o, log)
+	st, forget, err := settleIn(ctx, as, con, o, u, root, log)
 	if err != nil {
 		return errors.Join(err, in.ln.Close())
 	}

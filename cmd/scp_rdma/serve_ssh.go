@@ -98,7 +98,7 @@ func (o *options) listenIn(ctx context.Context, ports overssh.Ports, d door, log
 // serve takes the session, and ends with it or with the pipe.
 func (s *overSSH) serve(ctx context.Context, e env, con *console, o *options, log hclog.Logger) error {
 	defer func() { _ = s.root.Close() }() // a directory handle: nothing is lost with it
-	st, forget, err := remember(ctx, e, con, o, log)
+	st, forget, err := settleIn(ctx, e, con, o, nil, s.root, log)
 	if err != nil {
 		return errors.Join(err, s.in.ln.Close())
 	}
