@@ -47,6 +47,7 @@ type options struct {
 	remotePath string // where scp_rdma is there
 	ports      portsValue
 	servesSSH  bool // this end was started by a client
+	safeLinks  bool
 	user       string
 	noLandlock bool
 
@@ -183,6 +184,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.BoolVar(&o.encrypt, "encrypt", false, "encrypt the contents of files too, over whatever carries them (AES-GCM); with -s: take nothing else")
+	f.BoolVar(&o.safeLinks, "safe-links", false, "skip symlinks that lead out of the SRC they are in; with -s: refuse those that lead out of a transfer's destination")
 	f.BoolVar(&o.ssh, "ssh", false, "have ssh start the other end on HOST for this transfer, as user@HOST: does: no daemon and no key is needed there, PATH is as in scp, and --encrypt is on")
 	f.StringVarP(&o.rsh, "rsh", "e", "ssh", "with ssh: `CMD` in its place, as in -e 'ssh -p 2222 -J gate'")
 	f.StringVar(&o.remotePath, "remote-path", "scp_rdma", "with ssh: `FILE` is scp_rdma there")

@@ -22,6 +22,7 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	walking := false
 	src, err := localfs.OpenSource(j.sources, localfs.SourceOptions{
 		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Direct: directs()[o.direct], Logger: log.Named("source"),
+		SafeLinks: o.safeLinks, Outside: con.leadsOutside,
 		Problem: func(path string, err error) {
 			if !walking {
 				con.missing(path, err)

@@ -66,8 +66,11 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	defer forget()
 	err = engine.Serve(ctx, engine.ServeConfig{
 		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace, Encrypt: o.encrypt,
-		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
-		State:   st, Addrs: func() []string { return reachable(in.ln.Addr()) },
+		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) {
+			so.SafeLinks = o.safeLinks
+			return root.SinkAt(h.Dir, so)
+		},
+		State: st, Addrs: func() []string { return reachable(in.ln.Addr()) },
 		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
 		Limits:   o.limits.session(), Quota: o.limits.all(o.authorized != ""),
 		Observer: seen, Logger: log.Named("engine"),
