@@ -22,12 +22,14 @@ func TestAHostileClientHarmsNobody(t *testing.T) {
 	k := start(t, memory, func(k *kit) { k.dst, k.left = in, true })
 	p := &hostile.Peer{Server: k.dial(), Transport: k.client}
 	for _, a := range hostile.Attacks() {
-		if err := p.Run(t.Context(), a); err != nil {
-			t.Error(err)
-		}
-		if changed, err := w.Changed(); err != nil || changed != "" {
-			t.Fatalf("%s: %v %s", a.Name, err, changed)
-		}
+		t.Run(a.Name, func(t *testing.T) {
+			if err := p.Run(t.Context(), a); err != nil {
+				t.Error(err)
+			}
+			if changed, err := w.Changed(); err != nil || changed != "" {
+				t.Fatalf("%v %s", err, changed)
+			}
+		})
 		for len(k.sessions) > 0 { // nobody looks at how they end
 			<-k.sessions
 		}

@@ -59,20 +59,21 @@ func outside() []string { return []string{"..", "../outside", "/", "../..", "../
 func Attacks() []Attack {
 	contents := wire.Open{Contents: true}
 	list := []Attack{
-		{"names that lead out", namesOut, contents},
-		{"files through a symlink of its own", throughLink, contents},
+		{"CVE-2026-53785, names that lead out", namesOut, contents},
+		{"CVE-2024-12087, 12747, files through a symlink of its own", throughLink, contents},
 		{"a directory in place of its symlink", linkThenDir, contents},
-		{"attributes of the target itself", targetItself, contents},
-		{"frames of entries that nobody announced", unknownEntries, contents},
+		{"CVE-2018-20685, attributes of the target itself", targetItself, contents},
+		{"CVE-2022-29154, frames of entries that nobody announced", unknownEntries, contents},
 		{"duplicate frames and units", duplicates, contents},
 		{"a second and third life for an entry", lives, contents},
 		{"writes after a fence", afterFence, contents},
-		{"heads that change while they are read", rewritten, contents},
-		{"streams out of range", streamsOut, contents},
+		{"ReDMArk, heads that change while they are read", rewritten, contents},
+		{"CVE-2026-53792, 53794, streams of no length or out of range", streamsOut, contents},
 		{"messages of the other side", otherSide, contents},
 		{"done before anything is", doneEarly, contents},
-		{"entries without end", endless, contents},
-		{"deep without end", deep, contents},
+		{"CVE-2026-70456, 70461, counts that are one too many", counts, contents},
+		{"CVE-2026-70453, entries without end", endless, contents},
+		{"CVE-2026-70455, deep without end", deep, contents},
 	}
 	for name, h := range badHeads() {
 		list = append(list, Attack{"a frame with " + name, func(s *session) error { return badHead(s, h) }, contents})
@@ -298,6 +299,31 @@ func otherSide(s *session) error {
 
 func doneEarly(s *session) error {
 	if err := s.say(entries(dir(1, 0, "open"), file(2, 1, "f", 10)), &wire.Done{}); err != nil {
+		return err
+	}
+	return s.refused()
+}
+
+// counts: a head that says it has one chunk more than it has, and one with one more than
+// there may be.
+func counts(s *session) error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	full := wire.FrameHead{Unit: 1}
+	for range wire.MaxChunks {
+		full.Chunks = append(full.Chunks, wire.Chunk{Entry: 99, Length: 1})
+		full.DataLen++
+	}
+	if err := s.frame(full, nil); err != nil {
+		return fmt.Errorf("as many chunks as there may be: %w", err)
+	}
+	if err := s.stream.Flush(s.ctx); err != nil {
+		return fmt.Errorf("as many chunks as there may be: %w", err)
+	}
+	full.Chunks = append(full.Chunks, wire.Chunk{Entry: 99, Length: 1})
+	full.DataLen++
+	if err := s.frame(full, nil); err != nil {
 		return err
 	}
 	return s.refused()

@@ -225,6 +225,7 @@ func (s *session) frame(h wire.FrameHead, meddle func(*transport.Slot)) error {
 		return errOver
 	}
 	if err := slot.SetLen(wire.HeadSize(len(h.Chunks)), int(min(h.DataLen, slotSize))); err != nil {
+		s.stream.Discard(slot)
 		return err
 	}
 	h.Append(slot.Head()[:0])
