@@ -178,6 +178,19 @@ func TestOverSSHTheOtherEndIsForItsClientAloneAndEndsWithIt(t *testing.T) {
 		nobodyServes(t)
 	}
 	absent(t, filepath.Join(there.home, "true/large"))
+
+	// What the killed one has left is gone on from, by an end that was started anew.
+	large := filepath.Join(folder(t, root()), "large")
+	write(t, large, bytesOf(1, 2*halfway))
+	then := time.Unix(1e9, 0) // as on the stage
+	must(t, os.Chtimes(large, then, then))
+	line := there.overSSH(here, there.rsh, large, "copier@10.77.1.2:true/")
+	r := run(t, root(), line[0], line[1:]...)
+	r.wants(t, 0)
+	if !contains(r.out, "already there of half files") {
+		t.Errorf("it begins anew: %s", r.out)
+	}
+	arrived(t, filepath.Join(there.home, "true/large"), bytesOf(1, 2*halfway))
 }
 
 func TestWhatFailsOverSSHIsToldWithItsCure(t *testing.T) {
