@@ -59,7 +59,7 @@ func Start(ctx context.Context, cfg Config, used func()) (*Session, error) {
 		s.logger = hclog.NewNullLogger()
 	}
 	s.logger.Debug("starting the other end", "command", line)
-	s.cmd = exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the user's own command
+	s.cmd = exec.Command(line[0], line[1:]...) //nolint:gosec,noctx // the user's own command; Close ends it, for a session says goodbye through it
 	s.cmd.Stderr, s.cmd.WaitDelay = cfg.Stderr, endWait
 	if s.in, err = s.cmd.StdinPipe(); err == nil {
 		s.out, err = s.cmd.StdoutPipe()
@@ -78,6 +78,8 @@ func Start(ctx context.Context, cfg Config, used func()) (*Session, error) {
 
 // begin swaps words, and opens the way through the pipe.
 func (s *Session) begin(ctx context.Context, cfg Config, used func()) error {
+	// It may wait for a password until then.
+	defer context.AfterFunc(ctx, func() { _ = s.cmd.Process.Kill() })()
 	// An ssh that has ended takes no request; why shows when the answer does not come.
 	errSay := say(s.in, magicRequest, cfg.Request)
 	var err error
@@ -164,6 +166,11 @@ func (s *Session) Close() error {
 		_ = s.mux.Close() // and the pipe with it
 		s.work.Wait()
 	})
-	<-s.ended
+	select {
+	case <-s.ended:
+	case <-time.After(endWait): // the other end does not let go
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
 	return s.err
 }

@@ -17,6 +17,7 @@ const portHabit = "-p is the port; modes and times are always kept"
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
+	o.portGiven = f.Changed("port")
 	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f)); err != nil {
 		return err
 	}
@@ -80,6 +81,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 // checkDeeds finds two that are asked for at once, and what only one of them takes.
 func (o *options) checkDeeds(f *pflag.FlagSet) error {
 	switch {
+	case o.servesSSH && (o.server || o.keygen || o.devices || o.clean || o.bench):
+		return usagef("--over-ssh is what a client starts by ssh: it does nothing else")
+	case o.encrypt && o.noEncrypt:
+		return usagef("--encrypt and --no-encrypt contradict each other")
 	case o.keygen && o.server:
 		return usagef("keygen makes a key, -s makes its own by itself")
 	case o.devices && (o.server || o.keygen):

@@ -30,6 +30,9 @@ var (
 // serveOverSSH receives for the client at the other end of stdin and stdout, below what
 // the path it names means to the user that runs this.
 func serveOverSSH(ctx context.Context, e env, o *options) error {
+	if e.stdin == nil {
+		return usagef("--over-ssh is for what a client starts by ssh")
+	}
 	q, err := overssh.ReadRequest(e.stdin)
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ func reach(ctx context.Context, e env, con *console, o *options, to remote, log 
 	if to.overSSH(o) {
 		return startThere(ctx, e, con, o, to, log)
 	}
+	if flag := o.onlySSH(); flag != "" {
+		return far{}, usagef("%s is for what ssh starts: write user@%s: or --ssh", flag, quote(to.host))
+	}
 	addr := net.JoinHostPort(to.host, strconv.Itoa(int(o.port)))
 	key, err := o.clientKey(e)
 	if err != nil {
@@ -62,8 +65,13 @@ func (o *options) dialConfig(addr string, log hclog.Logger) control.DialConfig {
 // startThere has ssh start the other end.
 func startThere(ctx context.Context, e env, con *console, o *options, to remote, log hclog.Logger) (far, error) {
 	command, err := overssh.Words(o.rsh)
-	if err != nil {
+	switch {
+	case err != nil:
 		return far{}, usagef("-e %s: %v", quote(o.rsh), err)
+	case o.noAuth || o.key != "":
+		return far{}, usagef("--no-auth and --key-file are for servers that run already: over ssh each transfer has a key of its own")
+	case o.portGiven && o.ports.To == 0:
+		o.ports.From, o.ports.To = o.port, o.port
 	}
 	if !o.noEncrypt {
 		o.encrypt = true
@@ -96,6 +104,27 @@ func startThere(ctx context.Context, e env, con *console, o *options, to remote,
 	}
 	return f, nil
 }
+
+// onlySSH is a flag that was given and means something over ssh alone; "" for none.
+func (o *options) onlySSH() string {
+	switch {
+	case o.rsh != defaultSSH:
+		return "-e"
+	case o.remotePath != defaultProgram:
+		return "--remote-path"
+	case o.ports.To != 0:
+		return "--port-range"
+	case o.noEncrypt:
+		return "--no-encrypt"
+	}
+	return ""
+}
+
+// What is run here and there to start the other end.
+const (
+	defaultSSH     = "ssh"
+	defaultProgram = "scp_rdma"
+)
 
 // answerError is why the other end does not serve.
 func answerError(to remote, a overssh.Answer) error {
