@@ -59,10 +59,10 @@ func (s *script) entry() wire.Entry {
 func (s *script) sound() wire.Entry {
 	e := wire.Entry{ID: uint64(1 + s.n(7)), Kind: one(s, wire.KindFile, wire.KindDir, wire.KindSymlink), Name: []byte(one(s, "f", "d", "e", "g")), Mode: 0o700}
 	e.Parent = uint64(s.n(int(e.ID)))
-	switch e.Kind {
-	case wire.KindFile:
+	if e.Kind == wire.KindFile {
 		e.Size = one(s, int64(0), 4, 5000, 70_000, 9<<20)
-	case wire.KindSymlink:
+	}
+	if e.Kind == wire.KindSymlink {
 		e.Link = []byte(one(s, "x", "..", "/", "d"))
 	}
 	return e
@@ -129,7 +129,7 @@ func (s *script) message() wire.Message {
 
 // frame is the head of a frame.
 func (s *script) frame() wire.FrameHead {
-	h := wire.FrameHead{Unit: s.id(), Protection: wire.Protection(s.n(4)), Stream: uint32(s.n(2)) & uint32(s.n(2)), DataSum: s.id()}
+	h := wire.FrameHead{Unit: s.id(), Protection: wire.Protection(s.n(4)), Stream: uint32(s.n(5) / 4), DataSum: s.id()}
 	for range 1 + s.n(3) {
 		c := s.chunk()
 		if s.n(2) == 0 { // one that fits a sound entry

@@ -13,7 +13,8 @@ func help() string {
 	return fmt.Sprintf(`scp_rdma sends files and directory trees to another host at the speed of its NICs.
 
 Usage:
-  scp_rdma [flags] SRC... HOST:[PATH]             send
+  scp_rdma [flags] SRC... HOST:[PATH]             send, to a server that runs there
+  scp_rdma [flags] SRC... user@HOST:[PATH]        send, and have ssh start the server
   scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    receive into DIR, until stopped
   scp_rdma keygen [--key-file FILE]               make a key
   scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;
@@ -33,6 +34,7 @@ Examples:
   scp_rdma ./a:b '[fe80::1%%eth0]:'                a colon in a name; IPv6
 
 Where it goes: everything lies under the server's DIR; a leading / in PATH is DIR.
+With user@HOST: or --ssh PATH is as in scp: from the home, / is the host's root.
   HOST:         SRC's base name, in DIR
   HOST:dir/     SRC's base name, in dir, which is made with its parents
   HOST:name     SRC becomes name; if that is an existing directory, it goes into it
@@ -46,6 +48,7 @@ Where it goes: everything lies under the server's DIR; a leading / in PATH is DI
 Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. The
 server makes it at its first start, clients get a copy by hand. Nothing is done for
 a client that does not prove that it has the key, nor for a server that doesn't.
+Over ssh each transfer has a key of its own, and --encrypt is on.
 
 What is kept: bytes, permission bits, modification times, symlinks, hard links,
 holes, empty and read-only directories; always, without a flag. Existing files are

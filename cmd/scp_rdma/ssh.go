@@ -34,7 +34,7 @@ func (r remote) overSSH(o *options) bool { return r.user != "" || o.ssh }
 // reach is how a client comes to a server, and what it may send over.
 func reach(ctx context.Context, e env, con *console, o *options, to remote, log hclog.Logger) (far, error) {
 	if to.overSSH(o) {
-		return startThere(ctx, e, con, o, to, log)
+		return startThere(ctx, con, o, to, log)
 	}
 	if flag := o.onlySSH(); flag != "" {
 		return far{}, usagef("%s is for what ssh starts: write user@%s: or --ssh", flag, quote(to.host))
@@ -63,7 +63,7 @@ func (o *options) dialConfig(addr string, log hclog.Logger) control.DialConfig {
 }
 
 // startThere has ssh start the other end.
-func startThere(ctx context.Context, e env, con *console, o *options, to remote, log hclog.Logger) (far, error) {
+func startThere(ctx context.Context, con *console, o *options, to remote, log hclog.Logger) (far, error) {
 	command, err := overssh.Words(o.rsh)
 	switch {
 	case err != nil:
