@@ -9,8 +9,11 @@ import (
 const helpWidth = 80
 
 // help is the whole of --help.
-func help() string {
-	return fmt.Sprintf(`scp_rdma sends files and directory trees to another host at the speed of its NICs.
+func help() string { return helpUsage() + helpRest() }
+
+// helpUsage shows what can be done.
+func helpUsage() string {
+	return `scp_rdma sends files and directory trees to another host at the speed of its NICs.
 
 Usage:
   scp_rdma [flags] SRC... HOST:[PATH]             send, to a server that runs there
@@ -31,9 +34,14 @@ Examples:
   scp_rdma photos server:2026/                    /srv/incoming/2026/photos
   scp_rdma run7/. server:run8                     run7's contents, in run8
   scp_rdma -j 8 -d eth2,eth3 dump.tar server:     8 streams over two NICs
-  scp_rdma ./a:b '[fe80::1%%eth0]:'                a colon in a name; IPv6
+  scp_rdma ./a:b '[fe80::1%eth0]:'                a colon in a name; IPv6
 
-Where it goes: everything lies under the server's DIR; a leading / in PATH is DIR.
+`
+}
+
+// helpRest tells how, and all flags.
+func helpRest() string {
+	return fmt.Sprintf(`Where it goes: everything lies under the server's DIR; a leading / in PATH is DIR.
 With user@HOST: or --ssh PATH is as in scp: from the home, / is the host's root.
   HOST:         SRC's base name, in DIR
   HOST:dir/     SRC's base name, in dir, which is made with its parents
