@@ -1,15 +1,12 @@
 package localfs
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
-// ErrOutside: a symbolic link whose text leads out of the tree it is in. It is of the kind
-// that is skipped, not of the kind that fails.
-var ErrOutside error = outsideError{}
-
-type outsideError struct{}
-
-func (outsideError) Error() string        { return "symlink that leads outside" }
-func (outsideError) Is(target error) bool { return target == ErrSpecial }
+// ErrOutside: a symbolic link whose text leads out of the tree it is in.
+var ErrOutside = fmt.Errorf("%w: symlink that leads outside", ErrSpecial)
 
 // leadsOutside says whether the text of a symbolic link leads out of a tree in which its
 // directory lies so many directories deep. Only the text counts, for what lies there may

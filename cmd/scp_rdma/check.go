@@ -17,7 +17,6 @@ const portHabit = "-p is the port; modes and times are always kept"
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	o.portGiven = f.Changed("port")
 	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f)); err != nil {
 		return err
 	}

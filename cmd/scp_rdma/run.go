@@ -21,6 +21,7 @@ func run(ctx context.Context, e env, args []string) int {
 		Use: "scp_rdma", SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.portGiven = cmd.Flags().Changed("port")
 			if err := o.check(cmd.Flags()); err != nil {
 				return err
 			}
