@@ -4,8 +4,8 @@ SHELL      := /bin/sh
 PREFIX     ?= /usr/local
 FUZZTIME   ?= 10m
 FUZZDOOR   ?= 30m
-# What parses the words of a peer that has not proved a key.
-DOOR       := ^Fuzz(Stranger|Unproved|ServersAnswer|ParsePreamble|ParseHeader|ParseMessage|ParseJoin)$$
+# What parses the words of a peer that has not proved a key, and whole conversations with one that has.
+DOOR       := ^Fuzz(Stranger|Unproved|ServersAnswer|ParsePreamble|ParseHeader|ParseMessage|ParseJoin|Receiver|Sender)$$
 # A number of inputs, not a time: at the end of a time go test sometimes reports its own deadline as a failure.
 FUZZSMOKE  ?= 1000x
 
@@ -62,9 +62,9 @@ $(LINT): | go
 	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 	mv .tools/golangci-lint $(LINT)
 
-# The race detector needs a C compiler, the end-to-end tests network namespaces.
+# The race detector needs a C compiler, the end-to-end tests network namespaces and a real sshd.
 test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 12m ./...
 
 # Minutes on an emulated CPU; as root it installs what it needs, and Debian's kernel is fetched into .cache/rdma.
@@ -83,12 +83,12 @@ test-rdma-power: go ## power cuts: a QEMU guest that receives is killed, and goe
 fuzz-smoke: go ## each fuzz target for FUZZSMOKE (1000 inputs)
 	test/fuzz $(FUZZSMOKE)
 
-fuzz: go ## each fuzz target for FUZZTIME (10m), those that a peer without a key can reach for FUZZDOOR (30m)
+fuzz: go ## each fuzz target for FUZZTIME (10m), those that matter most for FUZZDOOR (30m)
 	test/fuzz $(FUZZDOOR) '$(DOOR)'
 	test/fuzz $(FUZZTIME)
 
 slow: go ## the big end-to-end tests and the speed measurements, without the race detector
-	@test/need iproute2:ip util-linux:nsenter coreutils:cp
+	@test/need iproute2:ip util-linux:nsenter coreutils:cp openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc
 	go test -tags slow -v -count=1 -timeout 120m ./test/...
 
 demo: ## send the Go toolchain's directory over loopback and verify it

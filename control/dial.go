@@ -17,7 +17,9 @@ import (
 // DialConfig describes a server and how to come in.
 type DialConfig struct {
 	Network string    // "" (any), "tcp", "tcp4", "tcp6"
-	Addr    string    // host:port
+	Addr    string    // host:port, as the user named it
+	Addrs   []string  // where the server can be reached, best first; none: at Addr
+	Last    string    // where, if at none of them; "": nowhere
 	Key     *keys.Key // shown to the server, which must show the same; nil only with NoAuth
 	NoAuth  bool      // take a server that proves nothing, and show it nothing
 	Config
@@ -26,8 +28,20 @@ type DialConfig struct {
 // Dial connects to a server, and both prove themselves, all within Handshake.
 // Errors name the address and what to do. No right key on either side: the error
 // Is ErrAuth; no room there: it is a *BusyError; ended by the server without a
-// reason: it Is ErrDropped.
+// reason: it Is ErrDropped. With several addresses they are about the first.
 func Dial(ctx context.Context, cfg DialConfig) (*Conn, error) {
+	if len(cfg.Addrs) == 0 {
+		cfg.Addrs = []string{cfg.Addr}
+	}
+	if len(cfg.Addrs) == 1 && cfg.Last == "" {
+		cfg.Addr = cfg.Addrs[0]
+		return dialOne(ctx, cfg)
+	}
+	return race(ctx, cfg)
+}
+
+// dialOne is Dial with the one address Addr.
+func dialOne(ctx context.Context, cfg DialConfig) (*Conn, error) {
 	addr, network, key := cfg.Addr, cfg.Network, cfg.Key
 	cfg.Config = cfg.Config.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, cfg.Handshake)

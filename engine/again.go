@@ -29,13 +29,16 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 	if cfg.RetryFor == 0 {
 		cfg.RetryFor = DefaultRetryFor
 	}
-	j := &journey{cfg: cfg, addrs: []string{cfg.Server.Addr}, started: time.Now()}
+	j := &journey{cfg: cfg, addrs: cfg.Server.Addrs, started: time.Now()}
+	if len(j.addrs) == 0 {
+		j.addrs = []string{cfg.Server.Addr}
+	}
 	for {
+		if j.lost != nil {
+			j.cfg.Server.Addrs = j.addrs
+		}
 		s := newSender(j.cfg)
 		s.continues = j.continues
-		if j.lost != nil {
-			s.candidates = j.addrs
-		}
 		if cfg.Observer != nil {
 			cfg.Observer.Watch(s.snapshot)
 		}
@@ -78,7 +81,7 @@ func (j *journey) again(ctx context.Context, s *sender, err error) bool {
 		j.continues = slices.Clone(s.id[:])
 		for _, a := range s.addrs {
 			if !slices.Contains(j.addrs, a) {
-				j.addrs = append(j.addrs, a)
+				j.addrs = append(slices.Clone(j.addrs), a)
 			}
 		}
 	case j.lost == nil || isClosed(s.opened) || !mayHeal(err):
@@ -105,7 +108,7 @@ func (j *journey) why(err error) error {
 	if j.lost == nil || j.cfg.RetryFor <= 0 {
 		return err
 	}
-	lost := withPeer(j.addrs[0], j.lost)
+	lost := withPeer(j.cfg.Server.Addr, j.lost)
 	if errors.Is(err, j.lost) {
 		return fmt.Errorf("%w; it got no further in %v (--retry-for)", lost, j.cfg.RetryFor)
 	}

@@ -37,6 +37,7 @@ type BenchConfig struct {
 	SlotSize   int                 // and their size, bytes
 	For        time.Duration
 	NoChecksum bool
+	Encrypt    bool
 	Logger     hclog.Logger // nil: silent
 }
 
@@ -66,7 +67,7 @@ func (b *Benched) Rate() float64 { return float64(b.Bytes) / max(b.Took.Seconds(
 func Bench(ctx context.Context, cfg BenchConfig) (*Benched, error) {
 	b := &bencher{sender: newSender(SendConfig{
 		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{},
-		Streams: cfg.Streams, Slots: cfg.Slots, SlotSize: cfg.SlotSize, NoChecksum: cfg.NoChecksum,
+		Streams: cfg.Streams, Slots: cfg.Slots, SlotSize: cfg.SlotSize, NoChecksum: cfg.NoChecksum, Encrypt: cfg.Encrypt,
 	}), bench: cfg}
 	b.meet, b.results = b.ask, b.judge
 	err := b.session(ctx)
@@ -124,7 +125,7 @@ func (b *bencher) ask(ctx context.Context) error {
 		return err
 	}
 	b.found = Benched{Transport: b.routes.first().transport.Name(), Streams: b.streams, Slots: b.slots, SlotSize: b.slotSize, RTT: way.rtt}
-	if err := b.conn.Send(&wire.Inspect{}); err != nil {
+	if err := b.conn.Send(&wire.Inspect{Encrypt: b.cfg.Encrypt}); err != nil {
 		return err
 	}
 	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
@@ -206,7 +207,7 @@ func (b *bencher) join(ctx context.Context, id uint32, tr transport.Transport, l
 		if err == nil {
 			l.count.streams.Add(1)
 			l.count.peer.Store(&pair.Peer.Name)
-			w := &sendWorker{s: b.sender, stream: st, key: key, count: l.count}
+			w := newSendWorker(b.sender, st, key, l.count)
 			return &benchStream{w, func() { b.forget(key) }}, nil
 		}
 		b.forget(key)
@@ -279,7 +280,7 @@ func (st *benchStream) frame(ctx context.Context, size int, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	space := slot.Space()
+	space := st.w.space(slot)
 	if size > 0 {
 		space = space[:min(size, len(space))]
 	}

@@ -107,6 +107,7 @@ type SendConfig struct {
 	SlotSize   int                 // bytes; 0: DefaultSlotSize
 	Window     int                 // entries open at once; 0: DefaultWindow
 	NoChecksum bool
+	Encrypt    bool // every frame is sealed
 
 	Source Source
 	Target localfs.Target
@@ -143,6 +144,8 @@ type ServeConfig struct {
 	// Addrs is where the server can be reached, host:port, for clients whose connection
 	// goes; nil: only where they came.
 	Addrs func() []string
+
+	Encrypt bool // take sealed frames only
 
 	Once   bool          // return after the first session
 	Grace  time.Duration // for running sessions when ctx ends; 0: none
@@ -248,6 +251,7 @@ type Report struct {
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration
 	Transport                    string
+	Encrypted                    bool
 	Rails                        []RailReport
 }
 

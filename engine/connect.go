@@ -65,7 +65,7 @@ func (r *retries) after(err error, left time.Duration) (pause time.Duration, aga
 
 // dial connects, proves and greets.
 func (s *sender) dial(ctx context.Context) error {
-	conn, err := dialFirst(s.scout.hope, s.cfg.Server, s.candidates)
+	conn, err := control.Dial(s.scout.hope, s.cfg.Server)
 	<-s.scout.ready // a rail that was named and isn't there is what the user has to hear first
 	if s.scout.hope.Err() != nil && ctx.Err() == nil {
 		err = context.Cause(s.scout.hope)

@@ -75,3 +75,6 @@ func clip(s string) string {
 
 // errDone ends a session's goroutines when all is well.
 var errDone = errors.New("done")
+
+// ByeFor is an error as the words in which one side tells the other why it serves no session.
+func ByeFor(err error) *wire.Bye { return byeFor(err) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"scp_rdma/transport"
@@ -54,7 +55,7 @@ func (s *sender) takeFenced(m *wire.Fenced) {
 	}
 	text := m.Error
 	if text == "" {
-		text = "it was to end it"
+		text = wasFenced
 	}
 	close(l.fenced)
 	l.cancel(fmt.Errorf("%w: %s", errStreamLost, text))
@@ -72,6 +73,19 @@ func isClosed(ch <-chan struct{}) bool {
 
 // errStreamLost: the receiver has lost a stream, or given it up.
 var errStreamLost = errors.New("the other side ended the stream")
+
+// wasFenced is the reason of a receiver that was asked to end a stream.
+const wasFenced = "it was to end it"
+
+// withPeersReason adds to an error why the receiver has ended the stream, if it had a
+// reason of its own: this end often knows only that it is gone.
+func withPeersReason(st *joined, err error) error {
+	told := context.Cause(st.living.ctx)
+	if told == nil || errors.Is(err, errStreamLost) || !errors.Is(told, errStreamLost) || strings.HasSuffix(told.Error(), wasFenced) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, told)
+}
 
 // errBroken: a stream has found out by itself that it is broken.
 var errBroken = errors.New("the stream is broken")
@@ -93,6 +107,7 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 			return err
 		}
 	}
+	cause = withPeersReason(st, cause)
 	s.mu.Lock()
 	var lost []sent
 	for id, u := range s.units {

@@ -27,6 +27,12 @@ type rogue struct {
 
 func newRogue(t *testing.T, k *kit) *rogue {
 	t.Helper()
+	return newRogueFor(t, k, &wire.Open{Contents: true})
+}
+
+// newRogueFor is newRogue with an Open of its own.
+func newRogueFor(t *testing.T, k *kit, open *wire.Open) *rogue {
+	t.Helper()
 	conn, err := control.Dial(t.Context(), k.dial())
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +48,7 @@ func newRogue(t *testing.T, k *kit) *rogue {
 		t.Fatal("no hello")
 	}
 	r.hello = hello
-	r.say(&wire.Open{Contents: true})
+	r.say(open)
 	if _, ok := r.hear().(*wire.Opened); !ok {
 		t.Fatal("not opened")
 	}

@@ -31,6 +31,7 @@ type InspectConfig struct {
 	Server     control.DialConfig
 	Wait       time.Duration // as SendConfig's
 	Transports *transport.Registry
+	Encrypt    bool
 	Logger     hclog.Logger // nil: silent
 }
 
@@ -55,7 +56,7 @@ type PairProof struct {
 // the result; an error means that there is none.
 func Inspect(ctx context.Context, cfg InspectConfig) (*Inspection, error) {
 	s := newSender(SendConfig{
-		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{},
+		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{}, Encrypt: cfg.Encrypt,
 	})
 	in := &inspector{sender: s, verdicts: make(chan verdict, 2*proofSlots)}
 	s.meet, s.results = in.ask, in.judge
@@ -99,7 +100,7 @@ func (in *inspector) ask(ctx context.Context) error {
 	if in.peer, err = in.hello(ctx); err != nil {
 		return err
 	}
-	if err := in.conn.Send(&wire.Inspect{}); err != nil {
+	if err := in.conn.Send(&wire.Inspect{Encrypt: in.cfg.Encrypt}); err != nil {
 		return err
 	}
 	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
@@ -163,7 +164,7 @@ func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair tra
 	pctx, cancel := context.WithTimeout(life.ctx, proofTimeout)
 	defer cancel()
 	start = time.Now()
-	w := &sendWorker{s: in.sender, stream: st, key: key, count: &railCount{}}
+	w := newSendWorker(in.sender, st, key, &railCount{})
 	for range proofSlots {
 		if err = w.sendNothing(pctx); err != nil {
 			break
@@ -231,9 +232,9 @@ func (w *sendWorker) sendNothing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := len(slot.Space())
-	rand.Read(slot.Space()) // zeros are what memory that nobody wrote to holds
-	return w.send(ctx, slot, ofNoFile(n))
+	space := w.space(slot)
+	rand.Read(space) // zeros are what memory that nobody wrote to holds
+	return w.send(ctx, slot, ofNoFile(len(space)))
 }
 
 // ofNoFile is a unit of n bytes that the receiver checks and drops.

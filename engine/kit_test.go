@@ -50,6 +50,7 @@ type kit struct {
 	describe func(context.Context) []byte
 	state    engine.State
 	addrs    func() []string
+	encrypt  bool // the server takes nothing else
 	left     bool // temporaries may be left in the end
 	faults   faults
 }
@@ -133,7 +134,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 				}
 				return s, nil
 			},
-			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs,
+			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt,
 		})
 	}()
 	t.Cleanup(func() {

@@ -34,6 +34,7 @@ type receiver struct {
 
 	id      transport.ID
 	key     []byte
+	secret  []byte // for the keys of frames; nil: they aren't sealed
 	mine    probed
 	peer    *wire.Hello
 	base    localfs.Base
@@ -145,7 +146,7 @@ func (r *receiver) greet(ctx context.Context) error {
 			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
 			Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
 		},
-		Addrs: r.addrs(),
+		Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt},
 	})
 	if err != nil {
 		return err
@@ -158,7 +159,7 @@ func (r *receiver) greet(ctx context.Context) error {
 	case *wire.Open:
 		return r.open(hctx, m)
 	case *wire.Inspect:
-		return r.inspect(hctx)
+		return r.inspect(hctx, m)
 	case *wire.Bye:
 		return &RemoteError{Code: m.Code, Text: m.Text}
 	}
@@ -167,8 +168,11 @@ func (r *receiver) greet(ctx context.Context) error {
 
 // inspect tells what this host has. No target is opened: streams can be made and
 // proved, but nothing is taken that would need one.
-func (r *receiver) inspect(ctx context.Context) error {
+func (r *receiver) inspect(ctx context.Context, m *wire.Inspect) error {
 	r.inspected = true
+	if err := r.sealed(m.Encrypt); err != nil {
+		return err
+	}
 	var report []byte
 	if f := r.cfg.Describe; f != nil {
 		if b := f(ctx); len(b) <= wire.MaxReport {
@@ -178,8 +182,22 @@ func (r *receiver) inspect(ctx context.Context) error {
 	return r.conn.Send(&wire.Inspected{Report: report})
 }
 
+// sealed agrees on whether frames are sealed.
+func (r *receiver) sealed(encrypt bool) (err error) {
+	switch {
+	case encrypt:
+		r.secret, err = r.conn.Derive(labelSeal)
+	case r.cfg.Encrypt:
+		err = fmt.Errorf("this server takes encrypted data only: --encrypt: %w", localfs.ErrUsage)
+	}
+	return err
+}
+
 // open makes the target ready and says so.
 func (r *receiver) open(ctx context.Context, o *wire.Open) error {
+	if err := r.sealed(o.Encrypt); err != nil {
+		return err
+	}
 	if err := r.takeOver(ctx, o); err != nil {
 		return err
 	}
@@ -303,7 +321,7 @@ func (r *receiver) report() Report {
 	t := r.counted()
 	rep := Report{
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed, Skipped: t.Skipped,
-		Elapsed: time.Since(r.started),
+		Elapsed: time.Since(r.started), Encrypted: r.secret != nil,
 	}
 	if r.sink != nil {
 		rep.Dropped = r.sink.Dropped()

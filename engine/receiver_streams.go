@@ -168,7 +168,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 		tell(err)
 		return nil
 	}
-	w := &recvWorker{r: in.r, stream: st, id: m.Stream, epoch: m.Epoch, count: in.count(tr.Name(), st.Rail())}
+	w := newRecvWorker(in.r, st, streamKey{m.Stream, m.Epoch}, in.count(tr.Name(), st.Rail()))
 	in.joined(m.Stream, w.count)
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	err = w.run(ctx)

@@ -24,6 +24,18 @@ type recvWorker struct {
 	raw   []byte // private copy of the head: the slot may be rewritten while it is read
 	head  wire.FrameHead
 	files []*inFile
+
+	seal  *frameSeal // nil: frames aren't sealed
+	plain []byte     // private copy of sealed data, opened there
+}
+
+// newRecvWorker makes the worker of a stream.
+func newRecvWorker(r *receiver, st transport.RecvStream, key streamKey, count *railCount) *recvWorker {
+	w := &recvWorker{r: r, stream: st, id: key.stream, epoch: key.epoch, count: count}
+	if r.secret != nil {
+		w.seal = newFrameSeal(r.secret, key.stream, key.epoch)
+	}
+	return w
 }
 
 // run takes frames until the stream ends; io.EOF after a clean close.
@@ -49,12 +61,15 @@ func (w *recvWorker) run(ctx context.Context) error {
 
 // frame checks and applies one frame.
 func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list []wire.Result, err error) {
-	if err := w.gate(slot); err != nil {
+	data, err := w.open(slot)
+	if err == nil {
+		err = w.gate(len(data))
+	}
+	if err != nil {
 		return nil, nil, nil, err
 	}
-	data := slot.Data()
 	w.count.bytes.Add(uint64(len(data)))
-	if w.head.Protection != wire.ProtectNone && wire.Sum(data) != w.head.DataSum {
+	if w.head.Protection == wire.ProtectXXH3 && wire.Sum(data) != w.head.DataSum {
 		w.damaged++
 		level := hclog.Warn
 		if w.damaged > 1 { // the sender counts them all
@@ -66,10 +81,27 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 	return []uint64{w.head.Unit}, nil, w.apply(data), nil
 }
 
-// gate copies the head out of the slot and holds every field against what was
-// agreed and announced.
-func (w *recvWorker) gate(slot *transport.Slot) error {
+// open copies the head out of the slot, and returns the data: as it lies there, or what
+// was sealed, copied and opened.
+func (w *recvWorker) open(slot *transport.Slot) ([]byte, error) {
 	w.raw = append(w.raw[:0], slot.Head()...)
+	if w.seal == nil {
+		return slot.Data(), nil
+	}
+	// A frame that is wrong before it was proved says nothing about the peer: it may have
+	// been altered on its way.
+	w.plain = append(w.plain[:0], slot.Data()...)
+	data, err := w.seal.open(slot.Frame, w.raw, w.plain)
+	if err != nil {
+		w.r.log.Warn("a frame did not verify", "stream", w.id, "rail", w.stream.Rail(), "frame", slot.Frame)
+		return nil, w.brokenFrame(slot.Frame, err)
+	}
+	return data, nil
+}
+
+// gate holds every field of the head against what was agreed and announced. There are n
+// bytes of data.
+func (w *recvWorker) gate(n int) error {
 	if err := wire.ParseFrameHead(w.raw, &w.head); err != nil {
 		return fmt.Errorf("stream %d on rail %s: %w", w.id, w.stream.Rail(), err)
 	}
@@ -77,8 +109,11 @@ func (w *recvWorker) gate(slot *transport.Slot) error {
 		return fmt.Errorf("frame of stream %d epoch %d on stream %d epoch %d, rail %s: %w",
 			w.head.Stream, w.head.Epoch, w.id, w.epoch, w.stream.Rail(), ErrProtocol)
 	}
-	if int(w.head.DataLen) != len(slot.Data()) {
-		return fmt.Errorf("frame says %d bytes of data, the slot holds %d: %w", w.head.DataLen, len(slot.Data()), ErrProtocol)
+	if int(w.head.DataLen) != n {
+		return fmt.Errorf("frame says %d bytes of data, the slot holds %d: %w", w.head.DataLen, n, ErrProtocol)
+	}
+	if sealed := w.head.Protection == wire.ProtectAEAD; sealed != (w.seal != nil) {
+		return fmt.Errorf("frame with protection %d (the session is encrypted: %v): %w", w.head.Protection, w.seal != nil, ErrProtocol)
 	}
 	w.files = w.files[:0]
 	w.r.mu.Lock()
@@ -156,11 +191,10 @@ type piece struct {
 
 // piece makes a piece of a chunk. A frame of one chunk has its sum already.
 func (w *recvWorker) piece(c wire.Chunk, data []byte) piece {
-	guarded := w.head.Protection != wire.ProtectNone
-	p := piece{chunk: c, data: data, summed: guarded || w.r.verify}
+	p := piece{chunk: c, data: data, summed: w.head.Protection != wire.ProtectNone || w.r.verify}
 	switch {
 	case c.Flags&wire.ChunkHole != 0:
-	case guarded && len(data) == int(w.head.DataLen):
+	case w.head.Protection == wire.ProtectXXH3 && len(data) == int(w.head.DataLen):
 		p.sum = w.head.DataSum
 	case p.summed:
 		p.sum = wire.Sum(data)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"scp_rdma/control"
+	"scp_rdma/localfs"
 	"scp_rdma/planner"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -77,8 +79,22 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 	}
 	copy(s.id[:], peer.Session)
 	s.addrs = peer.Addrs
-	s.key, err = s.conn.Derive(labelJoin)
+	if s.key, err = s.conn.Derive(labelJoin); err != nil || !s.cfg.Encrypt {
+		return peer, err
+	}
+	if !slices.Contains(peer.Features, wire.FeatureEncrypt) {
+		return nil, fmt.Errorf("the server can't take encrypted data: it is an older version: %w", localfs.ErrUsage)
+	}
+	s.secret, err = s.conn.Derive(labelSeal)
 	return peer, err
+}
+
+// room is how many bytes of data a slot takes.
+func (s *sender) room(slotSize int) int {
+	if s.cfg.Encrypt {
+		return slotSize - sealStep
+	}
+	return slotSize
 }
 
 // greet swaps Hellos, chooses transport and rails, and asks for the target.
@@ -133,7 +149,7 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 		s.slotSize = DefaultSlotSize
 	}
 	s.slotSize = min(s.slotSize, int(l.SlotSize)) &^ 4095
-	if s.streams < 1 || s.slotSize < transport.MinSlotSize || l.Slots < 1 || l.Window < 1 {
+	if s.streams < 1 || s.room(s.slotSize) < transport.MinSlotSize || l.Slots < 1 || l.Window < 1 {
 		return fmt.Errorf("the other side grants nothing (%+v): %w", l, ErrProtocol)
 	}
 	s.slots = s.cfg.Slots
@@ -143,13 +159,13 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	if whole {
 		s.fit()
 	}
-	for granted(l, s.slotSize) < 1 {
+	for granted(l, s.slotSize) < 1 && s.room(s.slotSize/2&^4095) > 0 {
 		s.slotSize = s.slotSize / 2 &^ 4095
 	}
 	all := granted(l, s.slotSize)
 	s.streams = min(s.streams, all)
 	s.slots = max(min(s.slots, all/s.streams, transport.MaxSlots), 1)
-	s.plan = planner.New(planner.Config{SlotSize: s.slotSize, MaxChunks: wire.MaxChunks})
+	s.plan = planner.New(planner.Config{SlotSize: s.room(s.slotSize), MaxChunks: wire.MaxChunks})
 	return nil
 }
 
@@ -165,7 +181,7 @@ func granted(l wire.Limits, slotSize int) int {
 func (s *sender) fit() {
 	files, size := int64(s.count.files.Load()), int64(s.count.bytes.Load())
 	frames := func() int64 {
-		slot := int64(s.slotSize)
+		slot := int64(s.room(s.slotSize))
 		return max((size+slot-1)/slot, (files+wire.MaxChunks-1)/wire.MaxChunks, 1)
 	}
 	if s.cfg.Streams == 0 {
@@ -174,7 +190,11 @@ func (s *sender) fit() {
 	if s.cfg.SlotSize == 0 {
 		// A file that fits one slot is cheaper than the same in two.
 		fits := max(size/int64(s.streams*fitFrames), int64(s.scout.largest.Load()), fitSlot)
-		s.slotSize = int(min(int64(s.slotSize), (fits+4095)&^4095))
+		whole := (fits + 4095) &^ 4095
+		if s.cfg.Encrypt {
+			whole += sealStep
+		}
+		s.slotSize = int(min(int64(s.slotSize), whole))
 	}
 	if s.cfg.Slots == 0 {
 		s.slots = int(min(int64(s.slots), frames()/int64(s.streams)+1))
@@ -193,7 +213,7 @@ func (s *sender) askTarget() error {
 		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
 		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, Fsync: s.cfg.Fsync, BootID: boot,
 		Source: s.cfg.Source.Name(), Compare: s.cfg.Compare, Window: int64(s.cfg.ModifyWindow), Verify: s.cfg.Verify,
-		Continues: s.continues,
+		Continues: s.continues, Encrypt: s.cfg.Encrypt,
 	}
 	// A safety check with a bound: nobody types a thousand directories by hand.
 	for _, d := range dirs[:min(len(dirs), maxOpenDirIDs)] {
@@ -285,7 +305,7 @@ func (s *sender) report() *Report {
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes,
 		Failed: s.count.failed.Load(), Resent: s.count.resent.Load(), Damaged: s.count.damaged.Load(), CarriedAgain: s.count.carriedAgain.Load(),
 		Skipped: t.Skipped, SkippedBytes: s.count.skippedBytes.Load(), Resumed: s.count.resumed.Load(), Unverified: s.count.unverified.Load(),
-		Elapsed: time.Since(s.started), Transport: snap.Transport, Rails: snap.Rails,
+		Elapsed: time.Since(s.started), Transport: snap.Transport, Encrypted: s.secret != nil, Rails: snap.Rails,
 	}
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr
 	return r

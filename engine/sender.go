@@ -32,6 +32,7 @@ type sender struct {
 	// Fixed by greet.
 	id                       transport.ID
 	key                      []byte
+	secret                   []byte // for the keys of frames; nil: they aren't sealed
 	routes                   *routes
 	streams, slots, slotSize int
 
@@ -53,12 +54,11 @@ type sender struct {
 	needed   uint64 // bytes that the receiver wants
 	free     uint64 // that it has room for; 0: not known
 
-	lastDone   atomic.Int64 // when the receiver got on with something last, ns since 1970
-	gone       atomic.Bool  // nothing more can be heard on control
-	acked      atomic.Bool  // the receiver has applied something
-	continues  []byte       // the session that this one goes on from
-	addrs      []string     // where the server can be reached too, by its own word
-	candidates []string     // addresses to try; none: the one of cfg
+	lastDone  atomic.Int64 // when the receiver got on with something last, ns since 1970
+	gone      atomic.Bool  // nothing more can be heard on control
+	acked     atomic.Bool  // the receiver has applied something
+	continues []byte       // the session that this one goes on from
+	addrs     []string     // where the server can be reached too, by its own word
 
 	started time.Time
 	phase   atomic.Uint32

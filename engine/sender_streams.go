@@ -64,7 +64,7 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 
 // feed carries units over a stream until every entry has its result.
 func (s *sender) feed(ctx context.Context, st *joined) error {
-	w := &sendWorker{s: s, stream: st, key: st.key, count: st.lane.count}
+	w := newSendWorker(s, st, st.key, st.lane.count)
 	stop := s.heed(st)
 	err := w.run(st.living.ctx)
 	stop()

@@ -17,7 +17,8 @@ type sendWorker struct {
 	stream transport.SendStream
 	key    streamKey
 	count  *railCount
-	items  []*item // of the unit at hand
+	items  []*item    // of the unit at hand
+	seal   *frameSeal // nil: frames aren't sealed
 
 	unflushed bool // something was sent since the last Flush
 }
@@ -50,7 +51,7 @@ func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, err
 			w.stream.Discard(slot)
 			return false, err
 		}
-		f, err := w.fill(u, slot.Space())
+		f, err := w.fill(u, w.space(slot))
 		if err != nil {
 			w.stream.Discard(slot)
 			return false, err
@@ -177,21 +178,51 @@ func (w *sendWorker) trim(file localfs.SourceFile, c planner.Chunk, room int) ([
 	return parts, nil
 }
 
+// newSendWorker makes the worker of a stream.
+func newSendWorker(s *sender, st transport.SendStream, key streamKey, count *railCount) *sendWorker {
+	w := &sendWorker{s: s, stream: st, key: key, count: count}
+	if s.secret != nil {
+		w.seal = newFrameSeal(s.secret, key.stream, key.epoch)
+	}
+	return w
+}
+
+// space is where the data of a frame goes.
+func (w *sendWorker) space(slot *transport.Slot) []byte {
+	return slot.Space()[:w.s.room(slot.Cap())]
+}
+
 // send puts the head before the data and hands the slot to the stream.
 func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) error {
-	if err := slot.SetLen(wire.HeadSize(len(f.chunks)), f.used); err != nil {
+	protection := w.protection()
+	if err := slot.SetLen(wire.HeadSize(len(f.chunks)), f.used+protection.Trailer()); err != nil {
 		return err
 	}
 	head := wire.FrameHead{
 		Stream: w.key.stream, Epoch: w.key.epoch, Unit: w.s.record(w.key, f.chunks, f.bytes),
-		DataLen: uint32(f.used), Chunks: f.chunks,
+		DataLen: uint32(f.used), Chunks: f.chunks, Protection: protection,
 	}
-	if !w.s.cfg.NoChecksum {
-		head.Protection = wire.ProtectXXH3
+	if protection == wire.ProtectXXH3 {
 		head.DataSum = wire.Sum(slot.Data())
 	}
 	head.Append(slot.Head()[:0])
+	if w.seal != nil {
+		if err := w.seal.seal(slot.Frame, slot.Head(), slot.Space(), f.used); err != nil {
+			return err
+		}
+	}
 	w.count.bytes.Add(uint64(f.used))
 	w.unflushed = true
 	return w.stream.Send(ctx, slot)
+}
+
+// protection is how frames are guarded.
+func (w *sendWorker) protection() wire.Protection {
+	switch {
+	case w.seal != nil:
+		return wire.ProtectAEAD
+	case w.s.cfg.NoChecksum:
+		return wire.ProtectNone
+	}
+	return wire.ProtectXXH3
 }

@@ -23,7 +23,9 @@ func (s *Source) entry(node *dirNode, dir int, name string, st *unix.Stat_t, fol
 	case KindFile:
 		err = s.fileEntry(e, dir, name, st)
 	case KindSymlink:
-		e.Link, err = readlinkat(dir, name, st.Size)
+		if e.Link, err = readlinkat(dir, name, st.Size); err == nil {
+			err = s.judge(node, name, e.Link)
+		}
 	case KindDir:
 		if s.o.Follow {
 			err = s.loop(fileID(st))
@@ -109,4 +111,18 @@ func (p *pseudoFS) has(dir int, dev uint64) bool {
 		p.yes = true
 	}
 	return p.yes
+}
+
+// judge looks where a symbolic link leads.
+func (s *Source) judge(node *dirNode, name, text string) error {
+	switch {
+	case !leadsOutside(text, max(len(s.stack)-1, 0)):
+		return nil
+	case s.o.SafeLinks:
+		return ErrOutside
+	}
+	if s.o.Outside != nil {
+		s.o.Outside(joinPath(node.Path(), name), text)
+	}
+	return nil
 }

@@ -31,6 +31,10 @@ func OpenRoot(dir string, create bool) (*Root, error) {
 // Path is the directory as it was named to OpenRoot.
 func (r *Root) Path() string { return r.path }
 
+// Handle is a path of the very directory that is open, whatever became of its name: for as
+// long as it is.
+func (r *Root) Handle() string { return procFD(r.fd) }
+
 // Close frees the root, after all its sinks were closed.
 func (r *Root) Close() error { return closeFD(r.fd) }
 

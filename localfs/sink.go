@@ -211,6 +211,9 @@ func (s *Sink) symlink(d *Dir, dir int, name, text string, m *Meta) error {
 	if text == "" || len(text) >= unix.PathMax {
 		return fmt.Errorf("text of %d bytes: %w", len(text), unix.EINVAL)
 	}
+	if s.o.SafeLinks && leadsOutside(text, d.node.depth()) {
+		return ErrOutside
+	}
 	return d.enter(dir, name, func() error {
 		err := symlinkat(text, dir, name)
 		if err == unix.EEXIST {

@@ -108,6 +108,11 @@ type SourceOptions struct {
 	Xattrs bool   // fill Meta.Xattrs
 	Direct Direct // how large files are read
 
+	// SafeLinks leaves out symlinks that lead out of the argument they were found in: they
+	// are an ErrOutside for Problem. Else Outside, if not nil, is told of each.
+	SafeLinks bool
+	Outside   func(path, text string)
+
 	// Problem is told of everything that is left out, and why, with the path
 	// as a person would type it. It is called by OpenSource and Next only.
 	Problem func(path string, err error)
@@ -131,6 +136,7 @@ type SinkOptions struct {
 	AllXattr   bool // trusted.* and security.* as well, if running as root
 	NumericIDs bool // owner and group by number
 	Fsync      bool // a file is on the disk before it has its name, all else with Sync
+	SafeLinks  bool // no symlinks that lead out of the session's target: they are an ErrOutside
 }
 
 // Base is a resolved Target.

@@ -63,7 +63,7 @@ func TestAKilledClientLeavesNothingHalfMadeUnderAFinalNameAndTheNextGoesOn(t *te
 
 // goesOn sends what midway began once more, and fails the test unless a part of it was
 // there already and nothing is left over in the end.
-func goesOn(t *testing.T, srv *server, w who) {
+func goesOn(t *testing.T, srv *server, w who, flags ...string) {
 	t.Helper()
 	eventually(t, "the server is done with what the client left", func() bool { return len(hidden(t, srv.dir)) == 2 })
 	src := folder(t, w)
@@ -72,13 +72,22 @@ func goesOn(t *testing.T, srv *server, w who) {
 	write(t, filepath.Join(src, "a-small"), []byte("small"))
 	then := time.Unix(1e9, 0) // as on the stage
 	must(t, os.Chtimes(large, then, then))
-	r := srv.send(t, w, src+"/.", "in/")
+	r := srv.send(t, w, append(flags, src+"/.", "in/")...)
 	r.wants(t, 0)
 	if !contains(r.out, "already there of half files") {
 		t.Errorf("it does not say that it went on: %s", r.out)
 	}
 	arrived(t, filepath.Join(srv.dir, "in/large"), data)
 	nothingHidden(t, srv.dir)
+}
+
+// The journal keeps its digests of what was sealed on its way.
+func TestAKilledEncryptedTransferGoesOn(t *testing.T) {
+	srv, c, _ := midwayWith(t, nobody(), []string{"--encrypt"}, "--encrypt")
+	c.signal(t, unix.SIGKILL)
+	c.wait(t)
+	goesOn(t, srv, nobody(), "--encrypt")
+	srv.stop(t)
 }
 
 func TestAnInterruptedClientEndsWith130AndLeavesNothingHalfMade(t *testing.T) {

@@ -5,17 +5,20 @@ package wire
 // Layout, little endian, 64 bytes, then Chunks records of 24 bytes:
 //
 //	 0 u32 magic "SRF1"
-//	 4 u8  protection (ProtectNone, ProtectXXH3)
+//	 4 u8  protection (ProtectNone, ProtectXXH3, ProtectAEAD)
 //	 5 u8  flags, zero
 //	 6 u16 number of chunks, 1..MaxChunks
 //	 8 u32 stream
 //	12 u32 epoch
 //	16 u64 unit
 //	24 u32 data length, bytes
-//	28 u32 trailer length, bytes after the data; zero for now
+//	28 u32 trailer length, bytes after the data: TagSize with ProtectAEAD, else zero
 //	32 u64 head sum: xxh3 of the whole head (records included) with this field zero
 //	40 u64 data sum: xxh3 of the data
-//	48 16 bytes for an AEAD tag; zero for now
+//	48 16 bytes, zero for now
+//
+// With ProtectAEAD both sums are zero, data and trailer are what AES-GCM made of the data
+// with the whole head, records included, as additional data.
 type FrameHead struct {
 	Protection Protection
 	Stream     uint32
@@ -33,7 +36,22 @@ type Protection uint8
 const (
 	ProtectNone Protection = iota
 	ProtectXXH3
+	ProtectAEAD
 )
+
+// Sizes of AES-GCM, bytes: TagSize is the trailer of a sealed frame.
+const (
+	TagSize   = 16
+	NonceSize = 12
+)
+
+// Trailer is how many bytes follow the data.
+func (p Protection) Trailer() int {
+	if p == ProtectAEAD {
+		return TagSize
+	}
+	return 0
+}
 
 // Chunk is one contiguous range of one file. The data of the chunks lie one
 // after the other in the frame; a hole has none.

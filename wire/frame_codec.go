@@ -11,7 +11,7 @@ const (
 	frameMagic   = 0x31465253 // "SRF1"
 	headSumAt    = 32
 	dataSumAt    = 40
-	aeadTagAt    = 48
+	restAt       = 48
 	frameFlagsAt = 5
 )
 
@@ -32,10 +32,10 @@ func (h *FrameHead) Append(b []byte) []byte {
 	b = le.AppendUint32(b, h.Epoch)
 	b = le.AppendUint64(b, h.Unit)
 	b = le.AppendUint32(b, h.DataLen)
-	b = le.AppendUint32(b, 0)
+	b = le.AppendUint32(b, uint32(h.Protection.Trailer()))
 	b = le.AppendUint64(b, 0)
 	b = le.AppendUint64(b, h.DataSum)
-	b = append(b, make([]byte, FrameHeadSize-aeadTagAt)...)
+	b = append(b, make([]byte, FrameHeadSize-restAt)...)
 	for _, c := range h.Chunks {
 		b = le.AppendUint64(b, c.Entry)
 		b = le.AppendUint64(b, c.Offset)
@@ -62,8 +62,10 @@ func ParseFrameHead(b []byte, h *FrameHead) error {
 		return fmt.Errorf("frame head begins with %x: %w", b[:4], ErrMalformed)
 	case n < 1 || n > MaxChunks || len(b) != HeadSize(n):
 		return fmt.Errorf("frame head of %d bytes with %d chunks: %w", len(b), n, ErrMalformed)
-	case b[frameFlagsAt] != 0 || le.Uint32(b[28:]) != 0 || le.Uint64(b[aeadTagAt:]) != 0 || le.Uint64(b[aeadTagAt+8:]) != 0:
+	case b[frameFlagsAt] != 0 || le.Uint64(b[restAt:]) != 0 || le.Uint64(b[restAt+8:]) != 0:
 		return fmt.Errorf("frame head with reserved bits: %w", ErrMalformed)
+	case le.Uint32(b[28:]) != uint32(Protection(b[4]).Trailer()):
+		return fmt.Errorf("frame head with a trailer of %d bytes: %w", le.Uint32(b[28:]), ErrMalformed)
 	}
 	*h = FrameHead{
 		Protection: Protection(b[4]), Stream: le.Uint32(b[8:]), Epoch: le.Uint32(b[12:]), Unit: le.Uint64(b[16:]),
@@ -78,9 +80,9 @@ func ParseFrameHead(b []byte, h *FrameHead) error {
 func (h *FrameHead) checkSum(b []byte) error {
 	sum := binary.LittleEndian.Uint64(b[headSumAt:])
 	switch h.Protection {
-	case ProtectNone:
+	case ProtectNone, ProtectAEAD:
 		if sum != 0 || h.DataSum != 0 {
-			return fmt.Errorf("sums in an unprotected frame: %w", ErrMalformed)
+			return fmt.Errorf("sums in a frame that has none: %w", ErrMalformed)
 		}
 		return nil
 	case ProtectXXH3:
@@ -127,4 +129,11 @@ func (h *FrameHead) parseChunks(b []byte) error {
 		return fmt.Errorf("chunks of %d bytes in a frame of %d: %w", total, h.DataLen, ErrMalformed)
 	}
 	return nil
+}
+
+// FrameNonce is the nonce under which the frame of that number is sealed: big endian, after
+// four zeros.
+func FrameNonce(frame uint64) (n [NonceSize]byte) {
+	binary.BigEndian.PutUint64(n[NonceSize-8:], frame)
+	return n
 }

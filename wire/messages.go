@@ -59,6 +59,12 @@ type Hello struct {
 	Addrs    []string  `cbor:"8,keyasint,omitempty"` // host:port where the server can be reached too, should the one in use go
 }
 
+// The abilities of this version that are not in each.
+const (
+	// FeatureEncrypt: a side takes sealed frames.
+	FeatureEncrypt = "encrypt"
+)
+
 // RailSet is what one side has of one transport.
 type RailSet struct {
 	Transport string `cbor:"1,keyasint"`
@@ -127,6 +133,7 @@ type Open struct {
 	Window     int64    `cbor:"13,keyasint,omitempty"` // times that differ by no more, in ns, are equal
 	Verify     bool     `cbor:"14,keyasint,omitempty"` // read each file back from the disk before it gets its name
 	Continues  []byte   `cbor:"15,keyasint,omitempty"` // 16 bytes: the session of the same client that this one takes the place of
+	Encrypt    bool     `cbor:"16,keyasint,omitempty"` // every frame is sealed (ProtectAEAD)
 }
 
 // Compare says how a file that is there is known to be the one announced.
@@ -155,7 +162,9 @@ type Opened struct {
 
 // Inspect is said in place of Open and asks what the server has: the session is for proving
 // streams, no entries are taken.
-type Inspect struct{}
+type Inspect struct {
+	Encrypt bool `cbor:"1,keyasint,omitempty"` // as Open's
+}
 
 // Inspected answers Inspect.
 type Inspected struct {

@@ -73,7 +73,7 @@ func rivals(bin string) []rival {
 	all = append(all, scpRDMA(bin)...)
 	all = append(all, rsync())
 	all = append(all, scp()...)
-	all = append(all, tarSocat())
+	all = append(all, tarSocat(), tarSSH())
 	all = append(all, gridFTP()...)
 	return append(all, rclone(), curl())
 }

@@ -41,6 +41,7 @@ func scpRDMA(bin string) []rival {
 		shape(ours, checksContents),
 		shape(ours+"-tcp", checksContents, "--transport", "tcp"), // without what both ends share inside a host
 		shape(ours+"-no-checksum", checksNothing, "--no-checksum"),
+		shape(ours+"-encrypt", checksContents, "--encrypt", "--transport", "tcp"), // as scp goes
 	}
 }
 

@@ -20,7 +20,7 @@ const benchTurn = time.Second
 
 // bench finds the settings that carry most to a server, from memory to memory.
 func bench(ctx context.Context, e env, con *console, o *options, host string, log hclog.Logger) error {
-	host, err := lone(o, host)
+	to, err := lone(o, host)
 	if err != nil {
 		return err
 	}
@@ -29,19 +29,20 @@ func bench(ctx context.Context, e env, con *console, o *options, host string, lo
 		return err
 	}
 	defer page.drop()
-	at, reg, err := reach(ctx, e, con, o, host, log)
+	there, err := reach(ctx, e, con, o, to, log)
 	if err != nil {
 		return err
 	}
-	con.begin("connecting to " + quote(at.Addr))
+	defer func() { _ = there.close() }()
+	con.begin("connecting to " + quote(there.at.Addr))
 	defer con.end()
 	defer context.AfterFunc(ctx, con.stopping)()
 	report, err := sweep.Run(ctx, sweep.Config{
 		Fixed: sweep.Setting{Streams: o.streams, Slots: o.slots, Size: int(o.size)},
 		Measure: func(ctx context.Context, s sweep.Setting) (*engine.Benched, error) {
 			return engine.Bench(ctx, engine.BenchConfig{
-				Server: at, Wait: o.wait, Transports: reg, Rail: s.Rail, Streams: s.Streams, Slots: s.Slots, SlotSize: s.Size,
-				For: o.seconds.duration(), NoChecksum: o.unchecked, Logger: log.Named("engine"),
+				Server: there.at, Wait: o.wait, Transports: there.reg, Rail: s.Rail, Streams: s.Streams, Slots: s.Slots, SlotSize: s.Size,
+				For: o.seconds.duration(), NoChecksum: o.unchecked, Encrypt: o.encrypt, Logger: log.Named("engine"),
 			})
 		},
 		Measuring: func(s sweep.Setting) { con.title("measuring " + settingText(s)) },
@@ -74,10 +75,13 @@ func bench(ctx context.Context, e env, con *console, o *options, host string, lo
 }
 
 // lone is HOST where it stands alone, as in devices HOST.
-func lone(o *options, host string) (string, error) {
-	host = unbracket(strings.TrimSuffix(host, ":"))
-	to := remote{host: host}
-	return host, errors.Join(to.check(host), to.fits(o))
+func lone(o *options, arg string) (remote, error) {
+	user, host, named := splitUser(strings.TrimSuffix(arg, ":"))
+	if named && user == "" {
+		return remote{}, usagef("%s: no user before the '@'", quote(arg))
+	}
+	to := remote{user: user, host: unbracket(host)}
+	return to, errors.Join(to.check(arg), to.fits(o))
 }
 
 // factsText is what a sweep went over.

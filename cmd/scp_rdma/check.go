@@ -80,6 +80,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 // checkDeeds finds two that are asked for at once, and what only one of them takes.
 func (o *options) checkDeeds(f *pflag.FlagSet) error {
 	switch {
+	case o.servesSSH && (o.server || o.keygen || o.devices || o.clean || o.bench):
+		return usagef("--over-ssh is what a client starts by ssh: it does nothing else")
+	case o.encrypt && o.noEncrypt:
+		return usagef("--encrypt and --no-encrypt contradict each other")
 	case o.keygen && o.server:
 		return usagef("keygen makes a key, -s makes its own by itself")
 	case o.devices && (o.server || o.keygen):

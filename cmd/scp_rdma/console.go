@@ -24,6 +24,7 @@ type console struct {
 	mu       sync.Mutex
 	problems tally           // what was not copied
 	skipped  tally           // what is never copied
+	outside  uint64          // symlinks that lead out of what is sent
 	missed   tally           // sources that can't be had; of problems
 	shown    map[string]bool // what was told: it comes again once a server that was lost is found
 	again    bool            // it was
@@ -109,6 +110,7 @@ func (c *console) Lost(why error, left time.Duration) {
 	c.again = true
 	clear(c.problems)
 	clear(c.skipped)
+	c.outside = 0
 	maps.Copy(c.problems, c.missed)
 	c.mu.Unlock()
 	if first {
@@ -152,6 +154,13 @@ func (c *console) Problem(p engine.Problem) {
 		return
 	}
 	c.report(c.problems, p)
+}
+
+// leadsOutside counts a symlink that leads out of what is sent.
+func (c *console) leadsOutside(string, string) {
+	c.mu.Lock()
+	c.outside++
+	c.mu.Unlock()
 }
 
 // missing is a source that was named but can't be had: an error, whatever it is.
@@ -220,6 +229,10 @@ func (c *console) end() {
 func (c *console) summary(r *engine.Report, done bool) {
 	c.mu.Lock()
 	lines := summarise(r, done, c.skipped, c.problems)
+	if c.outside > 0 {
+		lines = append(lines, fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)",
+			plural(c.outside, "symlink leads", "symlinks lead")))
+	}
 	if c.rails {
 		lines = append(lines, pairing(r)...)
 	}

@@ -10,6 +10,7 @@ import (
 	"scp_rdma/engine"
 	"scp_rdma/keys"
 	"scp_rdma/localfs"
+	"scp_rdma/overssh"
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
@@ -23,6 +24,7 @@ const (
 	exitNoTransport = 4
 	exitVerify      = 5
 	exitAuth        = 6
+	exitSSH         = 7
 	exitInterrupted = 128 + int(syscall.SIGINT)
 	exitTerminated  = 128 + int(syscall.SIGTERM)
 )
@@ -45,6 +47,7 @@ func exitCodes() []exitCode {
 		{exitNoTransport, "no usable transport", either(said(wire.ByeNoTransport), is(transport.ErrUnavailable))},
 		{exitVerify, "verification failed", either(said(wire.ByeVerify), is(engine.ErrVerify))},
 		{exitAuth, "not authorised", either(said(wire.ByeAuth), is(transport.ErrProof, control.ErrAuth, keys.ErrNone, keys.ErrUnsafe, keys.ErrDamaged, keys.ErrList))},
+		{exitSSH, "the other end could not be started over ssh", is(overssh.ErrSSH)},
 		{exitInterrupted, "interrupted (SIGINT)", is(signalError{syscall.SIGINT})},
 		{exitTerminated, "interrupted (SIGTERM)", is(signalError{syscall.SIGTERM})},
 	}

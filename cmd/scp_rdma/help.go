@@ -9,11 +9,15 @@ import (
 const helpWidth = 80
 
 // help is the whole of --help.
-func help() string {
-	return fmt.Sprintf(`scp_rdma sends files and directory trees to another host at the speed of its NICs.
+func help() string { return helpUsage() + helpRest() }
+
+// helpUsage shows what can be done.
+func helpUsage() string {
+	return `scp_rdma sends files and directory trees to another host at the speed of its NICs.
 
 Usage:
-  scp_rdma [flags] SRC... HOST:[PATH]             send
+  scp_rdma [flags] SRC... HOST:[PATH]             send, to a server that runs there
+  scp_rdma [flags] SRC... user@HOST:[PATH]        send, and have ssh start the server
   scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    receive into DIR, until stopped
   scp_rdma keygen [--key-file FILE]               make a key
   scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;
@@ -30,9 +34,15 @@ Examples:
   scp_rdma photos server:2026/                    /srv/incoming/2026/photos
   scp_rdma run7/. server:run8                     run7's contents, in run8
   scp_rdma -j 8 -d eth2,eth3 dump.tar server:     8 streams over two NICs
-  scp_rdma ./a:b '[fe80::1%%eth0]:'                a colon in a name; IPv6
+  scp_rdma ./a:b '[fe80::1%eth0]:'                a colon in a name; IPv6
 
-Where it goes: everything lies under the server's DIR; a leading / in PATH is DIR.
+`
+}
+
+// helpRest tells how, and all flags.
+func helpRest() string {
+	return fmt.Sprintf(`Where it goes: everything lies under the server's DIR; a leading / in PATH is DIR.
+With user@HOST: or --ssh PATH is as in scp: from the home, / is the host's root.
   HOST:         SRC's base name, in DIR
   HOST:dir/     SRC's base name, in dir, which is made with its parents
   HOST:name     SRC becomes name; if that is an existing directory, it goes into it
@@ -46,6 +56,7 @@ Where it goes: everything lies under the server's DIR; a leading / in PATH is DI
 Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. The
 server makes it at its first start, clients get a copy by hand. Nothing is done for
 a client that does not prove that it has the key, nor for a server that doesn't.
+Over ssh each transfer has a key of its own, and --encrypt is on.
 
 What is kept: bytes, permission bits, modification times, symlinks, hard links,
 holes, empty and read-only directories; always, without a flag. Existing files are
@@ -65,7 +76,7 @@ On a terminal a progress line is shown; elsewhere stdout gets the summary and
 stderr what went wrong, nothing else. The first SIGINT or SIGTERM ends a transfer
 cleanly and lets a server's running sessions end; the second ends at once.
 
-Exit codes (the highest of 1 to 6 that applies wins; newer versions may have
+Exit codes (the highest of 1 to 7 that applies wins; newer versions may have
 more: take any code that is not listed as a failure):
 %s`, flagTable(), exitTable())
 }

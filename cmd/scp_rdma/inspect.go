@@ -45,15 +45,16 @@ func describe(ctx context.Context, o *options, log hclog.Logger) []byte {
 // inspect tells what this host and a server have, and which rails work between
 // them. That none does is an error.
 func inspect(ctx context.Context, e env, con *console, o *options, host string, log hclog.Logger) error {
-	host, err := lone(o, host)
+	to, err := lone(o, host)
 	if err != nil {
 		return err
 	}
-	at, reg, err := reach(ctx, e, con, o, host, log)
+	there, err := reach(ctx, e, con, o, to, log)
 	if err != nil {
 		return err
 	}
-	found, err := engine.Inspect(ctx, engine.InspectConfig{Server: at, Wait: o.wait, Transports: reg, Logger: log.Named("engine")})
+	defer func() { _ = there.close() }()
+	found, err := engine.Inspect(ctx, engine.InspectConfig{Server: there.at, Wait: o.wait, Transports: there.reg, Encrypt: o.encrypt, Logger: log.Named("engine")})
 	con.end()
 	if err != nil {
 		return err

@@ -5,16 +5,21 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"scp_rdma/confine"
 )
 
 // version is set by the build (-ldflags -X main.version=...).
 var version = "devel"
 
 // env is what a run may touch of the world, so that tests can give it another.
-// Nothing is ever read from stdin.
+// stdin is read only by what a client starts over ssh.
 type env struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string // os.Getenv
+	stdio
+	// confine is for good, so that only a process of its own does it; nil: no.
+	confine func(confine.Paths) error
 }
 
 func main() { os.Exit(program()) }
@@ -28,5 +33,5 @@ func program() int {
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
 	ctx, stop := interruptible(ch, os.Exit)
 	defer stop()
-	return run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	return run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, stdio: stdio{os.Stdin, os.Stdout}, confine: confine.To}, os.Args[1:])
 }

@@ -39,6 +39,19 @@ type options struct {
 	numeric   bool
 	xattr     bool
 	unchecked bool
+	encrypt   bool
+	noEncrypt bool
+
+	ssh        bool   // the other end is started by ssh
+	rsh        string // which is this command
+	remotePath string // where scp_rdma is there
+	ports      portsValue
+	servesSSH  bool // this end was started by a client
+	portGiven  bool // -p
+	safeLinks  bool
+	user       string
+	noLandlock bool
+
 	transport string
 	verbose   int
 	quiet     bool
@@ -140,6 +153,11 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
 	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream or the server is gone, try for `DUR` to find it again and go on (0: not at all)")
 	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto, which for now is never")
+	f.BoolVar(&o.ssh, "ssh", false, "have ssh start the other end on HOST for this transfer, as user@HOST: does: no daemon and no key is needed there, PATH is as in scp, and --encrypt is on")
+	f.StringVarP(&o.rsh, "rsh", "e", defaultSSH, "with ssh: `CMD` in its place, as in -e 'ssh -p 2222 -J gate'")
+	f.StringVar(&o.remotePath, "remote-path", defaultProgram, "with ssh: `FILE` is scp_rdma there")
+	f.Var(&o.ports, "port-range", "with ssh: the other end listens on one of `PORTS`, like 5000-5010 (none: any that is free)")
+	f.BoolVar(&o.noEncrypt, "no-encrypt", false, "with ssh: leave contents in the clear, which is faster; the rest is always encrypted")
 	f.BoolVar(&o.unchecked, "no-checksum", false, "leave it to the transport to find damaged bytes; half files don't survive a reboot of the server then")
 	return f
 }
@@ -153,6 +171,8 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
 	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive the server (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")
+	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")
+	f.BoolVar(&o.noLandlock, "no-landlock", false, "don't have the kernel confine this server to DIR, its state and what it reads of the system (Landlock, Linux 5.19)")
 	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
 	return f
 }
@@ -169,6 +189,9 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
+	f.BoolVar(&o.encrypt, "encrypt", false, "encrypt the contents of files too, over whatever carries them (AES-GCM); with -s: take nothing else")
+	f.BoolVar(&o.safeLinks, "safe-links", false, "skip symlinks that lead out of the SRC they are in; with -s: refuse those that lead out of a transfer's destination")
+	f.BoolVar(&o.servesSSH, "over-ssh", false, "what ssh starts there: receive from the client at the other end of stdin and stdout, once")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is dead or frozen for `DUR`, 2s or more: not even the sign of life came that each side gives every second; a slow disk gives it too, and is waited for")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
 		" (in this build: "+strings.Join(builtIn(), ", ")+"; shm is memory that both ends share on one host)")

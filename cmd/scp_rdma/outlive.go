@@ -20,10 +20,7 @@ import (
 // remember opens what outlives a server. Without a place for it the server does
 // without, unless the user named one. forget ends what is done for it aside.
 func remember(ctx context.Context, e env, con *console, o *options, log hclog.Logger) (st engine.State, forget func(), err error) {
-	dir := o.stateDir
-	if dir == "" {
-		dir, err = state.DefaultDir(e.getenv)
-	}
+	dir, err := o.stateIn(e)
 	var store *state.Store
 	if err == nil {
 		store, err = state.Open(dir, log.Named("state"))
@@ -43,6 +40,14 @@ func remember(ctx context.Context, e env, con *console, o *options, log hclog.Lo
 		}
 	})
 	return store, func() { cancel(); work.Wait() }, nil
+}
+
+// stateIn is where a server remembers.
+func (o *options) stateIn(e env) (string, error) {
+	if o.stateDir != "" {
+		return o.stateDir, nil
+	}
+	return state.DefaultDir(e.getenv)
 }
 
 // maxAddrs bounds the addresses that a client is told.

@@ -2,21 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"strconv"
 
 	"github.com/hashicorp/go-hclog"
 
-	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/localfs"
-	"scp_rdma/transport"
 )
 
 // push sends the sources of a job.
 func push(ctx context.Context, e env, con *console, o *options, j job, log hclog.Logger) error {
-	for _, hint := range destinationHints(j.to) {
+	for _, hint := range destinationHints(j.to, j.to.overSSH(o)) {
 		con.note(hint)
 	}
 	con.begin("looking at the sources")
@@ -25,6 +22,7 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	walking := false
 	src, err := localfs.OpenSource(j.sources, localfs.SourceOptions{
 		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Direct: directs()[o.direct], Logger: log.Named("source"),
+		SafeLinks: o.safeLinks, Outside: con.leadsOutside,
 		Problem: func(path string, err error) {
 			if !walking {
 				con.missing(path, err)
@@ -52,36 +50,23 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 
 // send runs the transfer. The report is nil if it did not begin.
 func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
-	at, reg, err := reach(ctx, e, con, o, j.to.host, log)
+	there, err := reach(ctx, e, con, o, j.to, log)
 	if err != nil {
 		return nil, err
 	}
-	log.Info("sending", "to", at.Addr, "path", j.to.path, "sources", len(j.sources), "transports", reg.Names(), "rails", o.rails)
-	return engine.Send(ctx, engine.SendConfig{
-		Server: at, Wait: o.wait, Transports: reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked,
+	defer func() { _ = there.close() }()
+	target.Path = there.path
+	log.Info("sending", "to", there.at.Addr, "path", target.Path, "sources", len(j.sources), "transports", there.reg.Names(), "rails", o.rails)
+	report, err := engine.Send(ctx, engine.SendConfig{
+		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt,
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
 		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify,
 		Observer: con, Logger: log.Named("engine"),
 	})
-}
-
-// reach is how a client comes to a server, and what it may send over.
-func reach(ctx context.Context, e env, con *console, o *options, host string, log hclog.Logger) (control.DialConfig, *transport.Registry, error) {
-	addr := net.JoinHostPort(host, strconv.Itoa(int(o.port)))
-	key, err := o.clientKey(e)
-	if err != nil {
-		return control.DialConfig{}, nil, err
+	if remote := (*engine.RemoteError)(nil); errors.As(err, &remote) && there.dir != "" {
+		err = fmt.Errorf("%w (below %s there)", err, there.dir)
 	}
-	if o.noAuth {
-		con.note("--no-auth: nothing shows that " + quote(host) + " is the server you mean")
-	}
-	con.title("connecting to " + quote(addr))
-	peer := resolve(ctx, o, host)
-	log.Debug("resolved", "host", host, "address", peer)
-	reg, err := clientTransports(o, peer, log)
-	return control.DialConfig{
-		Network: o.network(), Addr: addr, Key: key, NoAuth: o.noAuth, Config: control.Config{Timeout: o.timeout, Logger: log.Named("control")},
-	}, reg, err
+	return report, err
 }
 
 // settle prints the summary and says what a transfer ended with.

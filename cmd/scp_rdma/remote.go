@@ -7,8 +7,26 @@ import (
 
 // remote is HOST:PATH.
 type remote struct {
+	user string // "" for nobody
 	host string // without brackets
 	path string // as typed
+}
+
+// login is user and host for ssh.
+func (r remote) login() string {
+	if r.user == "" {
+		return r.host
+	}
+	return r.user + "@" + r.host
+}
+
+// splitUser takes user@ from a host. ok is false where there is none.
+func splitUser(host string) (user, bare string, ok bool) {
+	at := strings.LastIndex(host, "@")
+	if at < 0 {
+		return "", host, false
+	}
+	return host[:at], host[at+1:], true
 }
 
 // parseRemote reads HOST:PATH: the first colon before any slash ends HOST. ok
@@ -21,25 +39,30 @@ func parseRemote(arg string) (r remote, ok bool, err error) {
 	if !found || strings.Contains(host, "/") {
 		return remote{}, false, nil
 	}
-	r = remote{host: host, path: path}
-	if strings.HasPrefix(host, "[") {
+	r = remote{path: path}
+	var named bool
+	if r.user, r.host, named = splitUser(host); named && r.user == "" {
+		return r, true, usagef("%s: no user before the '@' (%s)", quote(arg), localHint(arg))
+	}
+	if strings.HasPrefix(r.host, "[") {
 		return r, true, usagef("%s: an IPv6 address is written [ADDR]:PATH (%s)", quote(arg), localHint(arg))
 	}
 	return r, true, r.check(arg)
 }
 
-// parseBrackets reads [HOST]:PATH, where the colon that counts is the one after
+// parseBrackets reads [HOST]:PATH and user@[HOST]:PATH, where the colon that counts is the one after
 // the bracket.
 func parseBrackets(arg string) (remote, bool) {
-	inner, ok := strings.CutPrefix(arg, "[")
-	if !ok {
+	before, inner, ok := strings.Cut(arg, "[")
+	user, named := strings.CutSuffix(before, "@")
+	if !ok || before != "" && (!named || user == "" || strings.ContainsAny(user, ":/")) {
 		return remote{}, false
 	}
 	host, path, found := strings.Cut(inner, "]:")
 	if !found || strings.Contains(host, "/") {
 		return remote{}, false
 	}
-	return remote{host: host, path: path}, true
+	return remote{user: user, host: host, path: path}, true
 }
 
 // check refuses hosts that can't be one.
@@ -49,9 +72,8 @@ func (r remote) check(arg string) error {
 		return usagef("%s: no host before the colon (%s)", quote(arg), localHint(arg))
 	case strings.HasPrefix(r.host, "-"):
 		return usagef("%s: a host name does not begin with '-' (%s)", quote(arg), localHint(arg))
-	case strings.Contains(r.host, "@"):
-		_, bare, _ := strings.Cut(arg, "@")
-		return usagef("%s: users are not offered yet: write %s; files belong to the user that runs scp_rdma -s there", quote(arg), quote(bare))
+	case strings.HasPrefix(r.user, "-"):
+		return usagef("%s: a user name does not begin with '-' (%s)", quote(arg), localHint(arg))
 	}
 	return nil
 }

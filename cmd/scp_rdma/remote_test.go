@@ -32,7 +32,7 @@ func TestHintsOnDestinations(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatalf("%s: %v, %v", arg, ok, err)
 		}
-		if got := strings.Join(destinationHints(r), "\n"); !strings.Contains(got, want) || (want == "") != (got == "") {
+		if got := strings.Join(destinationHints(r, false), "\n"); !strings.Contains(got, want) || (want == "") != (got == "") {
 			t.Errorf("%s: %q, want %q in it", arg, got, want)
 		}
 	}
@@ -70,7 +70,7 @@ func FuzzParseCopy(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string, exact bool) {
 		args := strings.Split(line, "\x00")
-		j, err := parseCopy(args, exact)
+		j, err := parseCopy(args, exact, false)
 		if err != nil {
 			if !errors.Is(err, errUsage) || strings.ContainsAny(err.Error(), "\n\x1b\x00") {
 				t.Errorf("%q: %v", args, err)
@@ -80,12 +80,12 @@ func FuzzParseCopy(f *testing.F) {
 		if len(j.sources) == 0 || slices.ContainsFunc(j.sources, looksRemote) || exact && len(j.sources) > 1 {
 			t.Errorf("%q: sources %q", args, j.sources)
 		}
-		if j.to.host == "" || j.to.host[0] == '-' || slices.Contains(strings.Split(j.to.path, "/"), "..") {
+		if j.to.host == "" || j.to.host[0] == '-' || j.to.user != "" && j.to.user[0] == '-' || j.to.user == "" && slices.Contains(strings.Split(j.to.path, "/"), "..") {
 			t.Errorf("%q: to %+v", args, j.to)
 		}
 		if !slices.Equal(append(j.sources[:len(j.sources):len(j.sources)], args[len(args)-1]), args) {
 			t.Errorf("%q: an argument got lost: %+v", args, j)
 		}
-		destinationHints(j.to)
+		destinationHints(j.to, false)
 	})
 }

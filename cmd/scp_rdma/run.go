@@ -21,6 +21,7 @@ func run(ctx context.Context, e env, args []string) int {
 		Use: "scp_rdma", SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.portGiven = cmd.Flags().Changed("port")
 			if err := o.check(cmd.Flags()); err != nil {
 				return err
 			}
@@ -96,6 +97,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	case o.version:
 		return printOut(e, fmt.Sprintf("scp_rdma %s (%s %s/%s, transports: %s)\n",
 			version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(builtIn(), ", ")))
+	case o.servesSSH && len(args) > 0:
+		return usagef("%s: --over-ssh is for what a client starts by ssh, it takes no files", quote(args[0]))
+	case o.servesSSH:
+		return serveOverSSH(ctx, e, o)
 	case o.keygen && len(args) > 0:
 		return usagef("%s: keygen makes a key, it takes no files; another place for it is --key-file FILE", quote(args[0]))
 	case o.keygen:
@@ -119,7 +124,7 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	case o.server:
 		return serve(ctx, e, con, o, log)
 	}
-	j, err := parseCopy(args, o.exact)
+	j, err := parseCopy(args, o.exact, o.ssh)
 	if err != nil {
 		return err
 	}

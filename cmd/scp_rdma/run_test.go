@@ -53,7 +53,7 @@ func TestMistakesAreTold(t *testing.T) {
 		{[]string{"-s", "--grace", "-1s"}, 2, "negative"},
 		{[]string{"--once", file, "host:"}, 2, "needs -s"},
 		{[]string{"--numeric-ids", file, "host:"}, 2, "--owner"},
-		{[]string{file, "user@host:"}, 2, "users are not offered"},
+		{[]string{file, "@host:"}, 2, "no user"},
 		{[]string{"--transport", "verbs", file, "127.0.0.1:"}, 4, "verbs"},
 		{[]string{"-s", "--transport", "verbs", "-p", "0", "-o", t.TempDir()}, 4, "verbs"},
 		{[]string{file + ".missing", "127.0.0.1:"}, 1, "no such file"},

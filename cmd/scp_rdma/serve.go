@@ -26,6 +26,13 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	if err != nil {
 		return err
 	}
+	u, as, err := o.becomes(e)
+	if err != nil {
+		return err
+	}
+	if err := ownedBy(u, o.dir, 0o777); err != nil {
+		return err
+	}
 	root, err := localfs.OpenRoot(o.dir, true)
 	if err != nil {
 		return err
@@ -52,15 +59,18 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
-	st, forget, err := remember(ctx, e, con, o, log)
+	st, forget, err := settleIn(ctx, as, con, o, u, root, log)
 	if err != nil {
 		return errors.Join(err, in.ln.Close())
 	}
 	defer forget()
 	err = engine.Serve(ctx, engine.ServeConfig{
-		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace,
-		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt(h.Dir, so) },
-		State:   st, Addrs: func() []string { return reachable(in.ln.Addr()) },
+		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace, Encrypt: o.encrypt,
+		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) {
+			so.SafeLinks = o.safeLinks
+			return root.SinkAt(h.Dir, so)
+		},
+		State: st, Addrs: func() []string { return reachable(in.ln.Addr()) },
 		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
 		Limits:   o.limits.session(), Quota: o.limits.all(o.authorized != ""),
 		Observer: seen, Logger: log.Named("engine"),
@@ -118,8 +128,12 @@ func (in *intake) says(o *options, d door) string {
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s)",
-		in.ln.Addr(), quote(dir), strings.Join(in.names, ", "), d.says)
+	only := ""
+	if o.encrypt {
+		only = "encrypted data only; "
+	}
+	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s%s)",
+		in.ln.Addr(), quote(dir), strings.Join(in.names, ", "), only, d.says)
 }
 
 // unbracket takes [ADDR] for ADDR.

@@ -76,7 +76,11 @@ func carried(r *engine.Report) string {
 		streams += rail.Streams
 		rails = append(rails, fmt.Sprintf("%s %s at %s (%s)", quote(rail.Name), size(rail.Bytes), rate(rail.Bytes, r.Elapsed), plural(uint64(rail.Streams), "stream", "streams")))
 	}
-	text := fmt.Sprintf("over %s, %s", quote(r.Transport), plural(uint64(streams), "stream", "streams"))
+	how := ""
+	if r.Encrypted {
+		how = "encrypted, "
+	}
+	text := fmt.Sprintf("over %s, %s%s", quote(r.Transport), how, plural(uint64(streams), "stream", "streams"))
 	switch {
 	case len(rails) == 0:
 		return text

@@ -20,7 +20,7 @@ const (
 )
 
 // parseCopy splits the arguments of a copy into sources and destination.
-func parseCopy(args []string, exact bool) (job, error) {
+func parseCopy(args []string, exact, ssh bool) (job, error) {
 	if len(args) == 0 {
 		return job{}, usagef("nothing to do; scp_rdma FILE HOST: sends, scp_rdma -s receives, --help tells all")
 	}
@@ -44,7 +44,7 @@ func parseCopy(args []string, exact bool) (job, error) {
 	case exact && last > 1:
 		return job{}, usagef("-T gives one source its name, there are %d", last)
 	}
-	return job{sources: args[:last], to: to}, checkPath(to.path, args[last])
+	return job{sources: args[:last], to: to}, checkPath(to.path, args[last], ssh || to.user != "")
 }
 
 // refuseFrom refuses a source that lies on another host.
@@ -59,10 +59,10 @@ func refuseFrom(from, to string, toHost bool) error {
 }
 
 // checkPath refuses destinations that no server can take.
-func checkPath(path, arg string) error {
+func checkPath(path, arg string, ssh bool) error {
 	names := strings.Split(path, "/")
 	switch {
-	case slices.Contains(names, ".."):
+	case slices.Contains(names, "..") && !ssh:
 		return usagef("%s: '..' is not allowed in a destination: everything lies under the server's directory", quote(arg))
 	case len(path) > maxPath:
 		return usagef("the destination has %d bytes, a path has at most %d", len(path), maxPath)
@@ -93,11 +93,11 @@ func targetOf(to remote, exact bool, tops []localfs.Top) (localfs.Target, error)
 
 // destinationHints are words on a destination that makes sense, but perhaps
 // another one than was meant.
-func destinationHints(to remote) []string {
+func destinationHints(to remote, ssh bool) []string {
 	var list []string
 	first, _, _ := strings.Cut(to.path, "/")
-	if strings.HasPrefix(first, "~") {
-		list = append(list, fmt.Sprintf("%s: '~' is taken literally, as a name under the server's directory", quote(to.path)))
+	if strings.HasPrefix(first, "~") && (!ssh || first != "~") {
+		list = append(list, fmt.Sprintf("%s: '~' is taken literally, as a name", quote(to.path)))
 	}
 	if a := bareIPv6(to); a != "" {
 		list = append(list, fmt.Sprintf("the host is %s; an IPv6 address is written [%s]:", quote(to.host), quote(a)))

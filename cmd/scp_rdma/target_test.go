@@ -13,12 +13,12 @@ func TestParseRemote(t *testing.T) {
 		ok   bool
 		err  string
 	}{
-		"host:":                {remote{"host", ""}, true, ""},
-		"host:dir/x":           {remote{"host", "dir/x"}, true, ""},
-		"192.168.1.100:/test/": {remote{"192.168.1.100", "/test/"}, true, ""},
-		"[::1]:a:b":            {remote{"::1", "a:b"}, true, ""},
-		"[fe80::1%eth0]:":      {remote{"fe80::1%eth0", ""}, true, ""},
-		"host:a:b":             {remote{"host", "a:b"}, true, ""},
+		"host:":                {remote{"", "host", ""}, true, ""},
+		"host:dir/x":           {remote{"", "host", "dir/x"}, true, ""},
+		"192.168.1.100:/test/": {remote{"", "192.168.1.100", "/test/"}, true, ""},
+		"[::1]:a:b":            {remote{"", "::1", "a:b"}, true, ""},
+		"[fe80::1%eth0]:":      {remote{"", "fe80::1%eth0", ""}, true, ""},
+		"host:a:b":             {remote{"", "host", "a:b"}, true, ""},
 		"./a:b":                {ok: false},
 		"/a:b":                 {ok: false},
 		"dir/a:b":              {ok: false},
@@ -26,12 +26,19 @@ func TestParseRemote(t *testing.T) {
 		"[x]":                  {ok: false},
 		"[a/b]:c":              {ok: false},
 		"[::1]":                {ok: true, err: "[ADDR]:PATH"},
-		"user@[::1]:x":         {ok: true, err: "write [::1]:x"},
+		"user@[::1]:x":         {remote{"user", "::1", "x"}, true, ""},
+		"a@b@host:x":           {remote{"a@b", "host", "x"}, true, ""},
+		"@host:x":              {ok: true, err: "no user"},
+		"@[::1]:x":             {ok: true, err: "no user"},
+		"user@:x":              {ok: true, err: "no host"},
+		"user@-x:y":            {ok: true, err: "begin with '-'"},
+		"-x@host:y":            {ok: true, err: "begin with '-'"},
+		"-x@[::1]:y":           {ok: true, err: "begin with '-'"},
 		"[]:x":                 {ok: true, err: "no host"},
 		":path":                {ok: true, err: "no host"},
 		"-oProxyCommand=x:y":   {ok: true, err: "begin with '-'"},
 		"[-x]:y":               {ok: true, err: "begin with '-'"},
-		"user@host:path":       {ok: true, err: "users are not offered"},
+		"user@host:path":       {remote{"user", "host", "path"}, true, ""},
 	}
 	for arg, tt := range tests {
 		got, ok, err := parseRemote(arg)
@@ -81,12 +88,12 @@ func TestParseCopyRefusesWhatMakesNoSense(t *testing.T) {
 		"under the server's directory": {[]string{"a", "host:x/../../b"}, false},
 	}
 	for want, tt := range tests {
-		_, err := parseCopy(tt.args, tt.exact)
+		_, err := parseCopy(tt.args, tt.exact, false)
 		if err == nil || !strings.Contains(err.Error(), want) || exitFor(err) != exitUsage {
 			t.Errorf("%v: %v, want %q", tt.args, err, want)
 		}
 	}
-	j, err := parseCopy([]string{"a", "./x:y", "host:..a/b..c/"}, false)
+	j, err := parseCopy([]string{"a", "./x:y", "host:..a/b..c/"}, false, false)
 	if err != nil || len(j.sources) != 2 || j.to.path != "..a/b..c/" {
 		t.Errorf("%+v, %v", j, err)
 	}
