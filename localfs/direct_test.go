@@ -110,7 +110,7 @@ func TestDirectReadsLeaveTheCacheAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(path, make([]byte, 1<<20+100), 0o600))
 	mem := aligned(t, 2<<20)
-	for how, want := range map[Direct]bool{DirectAuto: true, DirectCold: false, DirectAlways: false, DirectNever: true} {
+	for how, want := range map[Direct]bool{DirectLocal: false, DirectCold: false, DirectAlways: false, DirectNever: true} {
 		forget(t, path)
 		f := opened(t, path, how)
 		if f.direct.open() < 0 {
@@ -139,7 +139,7 @@ func TestDirectIsPreferredOnRequest(t *testing.T) {
 	defer s.Close()
 	e, err := s.Next()
 	must(t, err)
-	for _, want := range []Direct{DirectNever, DirectCold} {
+	for _, want := range []Direct{DirectLocal, DirectCold} {
 		f, err := s.Open(e)
 		must(t, err)
 		if got := f.(*sourceFile).direct.mode; got != want {
@@ -203,5 +203,23 @@ func BenchmarkColdRead(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// What a network's file system does without its cache is for nobody to know.
+func TestOnlyLocalDisksAreReadWithoutTheCacheUnasked(t *testing.T) {
+	for kind, want := range map[int64]bool{
+		unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true,
+		unix.NFS_SUPER_MAGIC: false, unix.FUSE_SUPER_MAGIC: false, unix.SMB2_SUPER_MAGIC: false, unix.TMPFS_MAGIC: false, 0: false,
+	} {
+		if localDisk(kind) != want {
+			t.Errorf("file system %#x is one of a local disk: %v", kind, !want)
+		}
+	}
+	path := filepath.Join("/dev/shm", filepath.Base(t.TempDir()))
+	must(t, os.WriteFile(path, make([]byte, 8192), 0o600))
+	defer os.Remove(path)
+	if f := opened(t, path, DirectLocal); f.direct.open() >= 0 {
+		t.Error("memory was opened as a disk is")
 	}
 }

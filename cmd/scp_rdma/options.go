@@ -152,7 +152,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
 	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream or the server is gone, try for `DUR` to find it again and go on (0: not at all)")
-	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto, which for now is never")
+	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto: what the cache does not hold of files on local disks")
 	f.BoolVar(&o.ssh, "ssh", false, "have ssh start the other end on HOST for this transfer, as user@HOST: does: no daemon and no key is needed there, PATH is as in scp, and --encrypt is on")
 	f.StringVarP(&o.rsh, "rsh", "e", defaultSSH, "with ssh: `CMD` in its place, as in -e 'ssh -p 2222 -J gate'")
 	f.StringVar(&o.remotePath, "remote-path", defaultProgram, "with ssh: `FILE` is scp_rdma there")
