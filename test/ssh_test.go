@@ -193,6 +193,28 @@ func TestOverSSHTheOtherEndIsForItsClientAloneAndEndsWithIt(t *testing.T) {
 	arrived(t, filepath.Join(there.home, "true/large"), bytesOf(1, 2*halfway))
 }
 
+// With ssh the other end is gone, and nobody is looked for.
+func TestOverSSHThatIsKilledEndsTheTransferAtOnce(t *testing.T) {
+	here, there := newHost(t), newSSHHost(t)
+	cable(t, here, there.host, "rail1", 1)
+	s, g := newStage(t), newGate(t, halfway)
+	s.add("large", bytesOf(1, 2*halfway), g.act)
+	line := there.overSSH(here, there.rsh, s.dir+"/large", "copier@10.77.1.2:")
+	c := start(t, root(), line[0], line[1:]...)
+	g.waitReached(t)
+	run(t, root(), "pkill", "-KILL", "-x", "-P", strconv.Itoa(c.cmd.Process.Pid), "ssh").wants(t, 0)
+	nobodyServes(t)
+	g.pass()
+	begin := time.Now()
+	r := result{code: c.wait(t), err: c.err.String()}
+	r.wants(t, 1)
+	r.says(t, "ssh has ended")
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	absent(t, filepath.Join(there.home, "large"))
+}
+
 func TestWhatFailsOverSSHIsToldWithItsCure(t *testing.T) {
 	here, there := newHost(t), newSSHHost(t)
 	cable(t, here, there.host, "rail1", 1)

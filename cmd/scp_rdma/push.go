@@ -56,6 +56,8 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	}
 	defer func() { _ = there.close() }()
 	target.Path = there.path
+	ctx, done := there.bound(ctx)
+	defer done()
 	log.Info("sending", "to", there.at.Addr, "path", target.Path, "sources", len(j.sources), "transports", there.reg.Names(), "rails", o.rails)
 	report, err := engine.Send(ctx, engine.SendConfig{
 		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/keys"
 	"scp_rdma/localfs"
@@ -74,7 +75,7 @@ func (o *options) openForSSH(ctx context.Context, q overssh.Request, log hclog.L
 	case err != nil:
 		return nil, fmt.Errorf("the session's key: %w", err)
 	case q.Version != wire.Version:
-		return nil, fmt.Errorf("the client speaks version %d, this end version %d: update the older one: %w", q.Version, wire.Version, engine.ErrProtocol)
+		return nil, fmt.Errorf("the client speaks version %d, this end version %d: update the older one: %w", q.Version, wire.Version, control.ErrVersion)
 	}
 	root, rest, err := localfs.OpenNearest(".", string(q.Path), q.Exact)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -23,9 +24,34 @@ import (
 type far struct {
 	at    control.DialConfig
 	reg   *transport.Registry
-	path  string       // the destination, as the server shall take it
-	dir   string       // below which it is, on the server; "": the user knows
-	close func() error // what leads there; its error is of no transfer that is done
+	path  string          // the destination, as the server shall take it
+	dir   string          // below which it is, on the server; "": the user knows
+	close func() error    // what leads there; its error is of no transfer that is done
+	ended <-chan struct{} // closed when it has ended by itself; nil: it can't
+}
+
+// endedWait: at the end of a transfer both ends are done at nearly the same time.
+const endedWait = 2 * time.Second
+
+// errEnded: nobody is there any more who could be looked for.
+var errEnded = errors.New("ssh has ended, and the other end with it: the same command goes on")
+
+// bound is a context that ends soon after what leads there has.
+func (f far) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-f.ended:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(endedWait):
+			cancel(errEnded)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // overSSH says whether the other end is started for this run.
@@ -138,12 +164,14 @@ func answerError(to remote, a overssh.Answer) error {
 func (o *options) afterSSH(ctx context.Context, s *overssh.Session, to remote, log hclog.Logger) (far, error) {
 	a := s.Answer
 	named := net.JoinHostPort(to.host, strconv.Itoa(int(a.Port)))
-	f := far{at: o.dialConfig(named, log), path: string(a.Path), dir: string(a.Dir), close: s.Close}
-	for _, addr := range append(a.Addrs, named) {
-		if o.reaches(addr) {
+	f := far{at: o.dialConfig(named, log), path: string(a.Path), dir: string(a.Dir), close: s.Close, ended: s.Ended()}
+	for _, addr := range a.Addrs {
+		// The other end says where it is, and nothing else: no names, no ports of others.
+		if at, err := netip.ParseAddrPort(addr); err == nil && at.Port() == a.Port && o.hasFamily(at.Addr()) {
 			f.at.Addrs = append(f.at.Addrs, addr)
 		}
 	}
+	f.at.Addrs = append(f.at.Addrs, named)
 	f.at.Network, f.at.Last = "tcp", s.Forward // which is of IPv4, whatever the family of the others
 	log.Debug("started", "directory", f.dir, "path", f.path, "addresses", f.at.Addrs)
 	peer := resolve(ctx, o, to.host)
@@ -168,14 +196,10 @@ func hasRoute(ctx context.Context, to netip.AddrPort) bool {
 	return true
 }
 
-// reaches says whether an address is one of the family that was asked for.
-func (o *options) reaches(addr string) bool {
-	a, err := netip.ParseAddrPort(addr)
-	if err != nil {
-		return true // a name: what it leads to is found out when it is dialled
-	}
-	is4 := a.Addr().Unmap().Is4()
-	return !(o.ipv4 && !is4 || o.ipv6 && is4)
+// hasFamily says whether an address is of the family that was asked for.
+func (o *options) hasFamily(a netip.Addr) bool {
+	is4 := a.Unmap().Is4()
+	return (!o.ipv4 || is4) && (!o.ipv6 || !is4)
 }
 
 // family is -4 or -6, for ssh.
