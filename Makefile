@@ -43,7 +43,7 @@ fmt: go ## format the Go source
 fmt-check: go
 	@bad=$$(gofmt -l -s .); test -z "$$bad" || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 
-vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo
+vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo, for arm64
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
 	go vet ./...
 	go vet -tags slow ./test/...
@@ -52,6 +52,7 @@ vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo
 	go vet -tags rdma_power ./test/rdma/...
 	go vet -tags rdma,slow ./bench
 	CGO_ENABLED=0 go vet ./transport/verbs/...
+	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
 
 lint: $(LINT) ## golangci-lint, installed into .tools at first
 	$(LINT) run

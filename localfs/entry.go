@@ -50,7 +50,7 @@ func (s *Source) fileEntry(e *Entry, dir int, name string, st *unix.Stat_t) erro
 	if st.Nlink < 2 {
 		return nil
 	}
-	g, err := s.links.meet(fileID(st), st.Nlink)
+	g, err := s.links.meet(fileID(st), uint64(st.Nlink)) //nolint:unconvert // it has 32 bits on arm64
 	if err != nil {
 		// The file itself is not in danger, only its being one with others.
 		s.o.Logger.Warn("sent as a file of its own", "name", name, "error", err)
