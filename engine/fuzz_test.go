@@ -19,8 +19,17 @@ import (
 	"scp_rdma/wire"
 )
 
-// scriptTime is what one conversation may take, whatever is said in it.
-const scriptTime = 30 * time.Second
+const (
+	// scriptTime is what one conversation may take, whatever is said in it: go test takes
+	// an input of 10 s for one that hangs.
+	scriptTime = 6 * time.Second
+	// actWait is for a stream or a credit that may well never come.
+	actWait = 100 * time.Millisecond
+	// maxScript bounds a conversation, bytes of choices: some hundred words.
+	maxScript = 512
+	// maxWaits: so many may come to nothing.
+	maxWaits = 5
+)
 
 // FuzzReceiver: a client that holds a key says anything in any order, on control and in
 // frames. The session ends, the server goes on, and nothing outside of its directory
@@ -38,7 +47,7 @@ func FuzzReceiver(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &script{b}
+		s := &script{b[:min(len(b), maxScript)]}
 		parent := t.TempDir()
 		sentinel := filepath.Join(parent, "outside")
 		if err := os.WriteFile(sentinel, []byte("untouched"), 0o600); err != nil {
@@ -121,6 +130,7 @@ type actor struct {
 	key     []byte
 	epoch   uint32
 	stream  transport.SendStream
+	waits   int // that came to nothing
 }
 
 func (a *actor) close() {
@@ -142,15 +152,21 @@ func (a *actor) open() {
 	}
 	_ = a.conn.Send(&wire.StreamOpen{Epoch: a.epoch, Transport: "mem", Local: "mem", Peer: "mem", Slots: 2, SlotSize: actorSlot})
 	a.epoch++
-	ctx, cancel := context.WithTimeout(a.ctx, 200*time.Millisecond) // it may well be refused
+	ctx, cancel := context.WithTimeout(a.ctx, actWait)
 	defer cancel()
-	if st, err := ep.Connect(ctx, nil); err == nil {
-		a.stream = st.(transport.SendStream)
+	st, err := ep.Connect(ctx, nil)
+	if err != nil {
+		a.waits++
+		return
 	}
+	a.stream = st.(transport.SendStream)
 }
 
 // frame sends one, and now and then a head that is none.
 func (a *actor) frame(s *script) {
+	if a.waits == maxWaits {
+		return
+	}
 	if a.stream == nil || s.n(16) == 1 {
 		a.close()
 		a.open()
@@ -158,10 +174,11 @@ func (a *actor) frame(s *script) {
 	if a.stream == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(a.ctx, actWait)
 	defer cancel()
 	slot, err := a.stream.Acquire(ctx)
 	if err != nil {
+		a.waits++
 		a.close()
 		return
 	}
@@ -194,7 +211,7 @@ func FuzzSender(f *testing.F) {
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &script{b}
+		s := &script{b[:min(len(b), maxScript)]}
 		encrypt := s.n(2) == 1
 		src := t.TempDir()
 		write(t, src, map[string]string{"a": "contents", "d/large": noise(200_000), "d/e/empty": ""})
