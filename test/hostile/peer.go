@@ -1,9 +1,11 @@
 package hostile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"scp_rdma/control"
@@ -186,6 +188,10 @@ func (s *session) open() error {
 	if err != nil {
 		return err
 	}
+	// On one host: two devices of soft-RoCE don't reach each other.
+	slices.SortStableFunc(pairs, func(a, b transport.RailPair) int {
+		return cmp.Compare(btoi(a.Local.Name != a.Peer.Name), btoi(b.Local.Name != b.Peer.Name))
+	})
 	s.ep, err = s.p.Transport.Open(ctx, transport.OpenRequest{
 		Pair: pairs[0], Role: transport.Sender, Initiator: true, Session: s.id, Key: s.key, Epoch: s.epoch, Slots: slots, SlotSize: slotSize, Control: path,
 	})
@@ -213,6 +219,13 @@ func (s *session) open() error {
 	}
 	s.stream = st.(transport.SendStream)
 	return nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // frame sends one. meddle is called with the slot after it was sent: what it does there
