@@ -66,7 +66,7 @@ $(LINT): | go
 # The race detector needs a C compiler, the end-to-end tests network namespaces and a real sshd.
 test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc
-	CGO_ENABLED=1 go test -race -shuffle=on -timeout 12m ./...
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...
 
 # Minutes on an emulated CPU; as root it installs what it needs, and Debian's kernel is fetched into .cache/rdma.
 test-rdma: go ## the tests on real verbs, in a QEMU guest with soft-RoCE devices
