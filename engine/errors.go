@@ -35,8 +35,8 @@ func (e *RemoteError) Error() string {
 	return "the other side says: " + e.Text
 }
 
-// byeFor turns an error of this side into the words for the other.
-func byeFor(err error) *wire.Bye {
+// ByeFor turns an error of this side into the words in which the other is told of it.
+func ByeFor(err error) *wire.Bye {
 	var busy *control.BusyError
 	b := &wire.Bye{Code: wire.ByeError, Version: wire.Version, Text: clip(err.Error())}
 	switch {
@@ -75,6 +75,3 @@ func clip(s string) string {
 
 // errDone ends a session's goroutines when all is well.
 var errDone = errors.New("done")
-
-// ByeFor is an error as the words in which one side tells the other why it serves no session.
-func ByeFor(err error) *wire.Bye { return byeFor(err) }

@@ -106,7 +106,7 @@ func (r *receiver) session(ctx context.Context) error {
 	}
 	var remote *RemoteError
 	if err != nil && !errors.As(err, &remote) {
-		_ = r.conn.Send(byeFor(err)) // a peer that is gone needs no reason
+		_ = r.conn.Send(ByeFor(err)) // a peer that is gone needs no reason
 	}
 	if closeErr := r.conn.Close(); closeErr != nil && err == nil {
 		r.log.Debug("control did not close cleanly", "error", closeErr)

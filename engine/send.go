@@ -47,9 +47,9 @@ func (s *sender) end(ctx context.Context, err error) error {
 	bye := &wire.Bye{Version: wire.Version}
 	switch {
 	case ctx.Err() != nil:
-		bye = byeFor(errCancelled)
+		bye = ByeFor(errCancelled)
 	case err != nil:
-		bye = byeFor(err)
+		bye = ByeFor(err)
 	}
 	// The peer may be gone already: then there is nobody to say it to.
 	if sendErr := s.conn.Send(bye); sendErr != nil {

@@ -82,7 +82,7 @@ func (s *server) serveOne(ctx context.Context, conn *control.Conn) {
 // turnAway tells a client that there is no room for it.
 func (s *server) turnAway(conn *control.Conn, err error) {
 	loggerOr(s.cfg.Logger).Warn("turned away", "peer", conn.RemoteAddr(), "name", conn.Holder().Name, "key", conn.Holder().Key, "error", err)
-	_ = conn.Send(byeFor(err)) // one that is gone need not know
+	_ = conn.Send(ByeFor(err)) // one that is gone need not know
 	_ = conn.Close()
 }
 
