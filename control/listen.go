@@ -18,8 +18,9 @@ import (
 
 // ListenConfig describes a server's port.
 type ListenConfig struct {
-	Network string // "" (any), "tcp", "tcp4", "tcp6"
-	Addr    string // host:port
+	Network  string       // "" (any), "tcp", "tcp4", "tcp6"
+	Addr     string       // host:port
+	Listener net.Listener // of TCP, which is there already, in place of both; the Listener's own from now on
 	// Data takes over a data connection whose preamble is read, in the handshake's
 	// goroutine and with the handshake's deadline still set: it clears that when
 	// the connection has proved itself. Close sets it to now, also for one that
@@ -62,14 +63,25 @@ func Listen(ctx context.Context, cfg ListenConfig) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
-	if cfg.Network == "" {
-		cfg.Network = "tcp"
+	if cfg.Listener == nil {
+		if cfg.Listener, err = Bind(ctx, cfg.Network, cfg.Addr); err != nil {
+			return nil, err
+		}
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, cfg.Network, cfg.Addr)
+	return newListener(ctx, cfg.Listener, cfg, cert), nil
+}
+
+// Bind opens a port and no more: clients that come wait for Listen. Its arguments are those
+// of ListenConfig.
+func Bind(ctx context.Context, network, addr string) (net.Listener, error) {
+	if network == "" {
+		network = "tcp"
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, network, addr)
 	if err != nil {
-		return nil, listenError(cfg.Addr, err)
+		return nil, listenError(addr, err)
 	}
-	return newListener(ctx, ln, cfg, cert), nil
+	return ln, nil
 }
 
 // newListener takes over a socket that listens.

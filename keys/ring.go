@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -58,6 +59,38 @@ var ErrList = errors.New("not a list of keys")
 // Single is the ring of one key, which may do whatever the server gives everybody.
 func Single(name string, k Key) *Ring {
 	return &Ring{map[ID]Holder{k.ID(): {Name: name, Key: k, Rights: RightsOpen}}}
+}
+
+// bequeathed is a Holder for a process of the same program.
+type bequeathed struct {
+	Name, Key, Dir string
+	Rights         Rights
+}
+
+// Secrets are all keys with their holders, for ParseSecrets in a process of the same program.
+func (r *Ring) Secrets() ([]byte, error) {
+	var list []bequeathed
+	for _, h := range r.byID {
+		list = append(list, bequeathed{h.Name, h.Key.Text(), h.Dir, h.Rights})
+	}
+	return json.Marshal(list)
+}
+
+// ParseSecrets gives the ring of which Secrets was asked.
+func ParseSecrets(secrets []byte) (*Ring, error) {
+	var list []bequeathed
+	if err := json.Unmarshal(secrets, &list); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrList, err)
+	}
+	r := &Ring{map[ID]Holder{}}
+	for _, b := range list {
+		k, err := Parse(b.Key)
+		if err != nil {
+			return nil, err
+		}
+		r.byID[k.ID()] = Holder{Name: b.Name, Key: k, Dir: b.Dir, Rights: b.Rights}
+	}
+	return r, nil
 }
 
 // Len is the number of keys.

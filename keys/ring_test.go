@@ -2,6 +2,7 @@ package keys
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,4 +95,28 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is another text of %v", text, k)
 		}
 	})
+}
+
+// What one process bequeaths to the next is the same ring, for all that a list can say.
+func TestSecretsAreTheSameRing(t *testing.T) {
+	list, err := ParseRing("a " + New().Text() + "\nb " + New().Text() + " dir=\"a b\" rights=write,owner\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Ring{list, Single("", New())} {
+		secrets, err := r.Secrets()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseSecrets(secrets)
+		if err != nil || !maps.Equal(got.byID, r.byID) {
+			t.Errorf("%v: %v", got, err)
+		}
+	}
+	if _, err := ParseSecrets([]byte(`[{"Key":"scp_rdma1:no"}]`)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a key that is none: %v", err)
+	}
+	if _, err := ParseSecrets([]byte("no")); !errors.Is(err, ErrList) {
+		t.Errorf("no list: %v", err)
+	}
 }

@@ -90,13 +90,7 @@ func openTmpfile(dir int, mode uint32) (int, error) {
 func linkOpen(how method, fd, dir int, name string) error {
 	switch how {
 	case methodLink:
-		err := linkat(fd, "", dir, name, unix.AT_EMPTY_PATH)
-		if err != unix.ENOENT {
-			return err
-		}
-		// Without that capability Linux allows it to the very credentials that opened the
-		// file, and those are each thread's own once landlock(7) has confined them.
-		return linkOpen(methodProcLink, fd, dir, name)
+		return linkat(fd, "", dir, name, unix.AT_EMPTY_PATH)
 	case methodProcLink:
 		return linkat(unix.AT_FDCWD, procFD(fd), dir, name, unix.AT_SYMLINK_FOLLOW)
 	default:

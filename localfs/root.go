@@ -35,6 +35,25 @@ func (r *Root) Path() string { return r.path }
 // long as it is.
 func (r *Root) Handle() string { return procFD(r.fd) }
 
+// File is the directory, open once more, for a process that InheritRoot is called in.
+func (r *Root) File() (*os.File, error) {
+	fd, err := unix.FcntlInt(uintptr(r.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("root %s: %w", r.path, err)
+	}
+	return os.NewFile(uintptr(fd), r.path), nil
+}
+
+// InheritRoot is the root of which File was given by another process, with the path that it
+// was named there.
+func InheritRoot(f *os.File, path string) (*Root, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("root %s: %w", path, err)
+	}
+	return &Root{fd: fd, path: path}, nil
+}
+
 // Close frees the root, after all its sinks were closed.
 func (r *Root) Close() error { return closeFD(r.fd) }
 

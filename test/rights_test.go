@@ -36,7 +36,8 @@ func threadsSay(t *testing.T, p *process, field string) []string {
 
 func TestAServerDropsRootAndIsConfined(t *testing.T) {
 	dir := filepath.Join(folder(t, root()), "made")
-	srv := serve(t, root(), dir, "--user", "nobody", "--state-dir", filepath.Join(folder(t, root()), "new", "state"))
+	p := start(t, root(), setting.bin, "-s", "-o", dir, "-p", "77", "--bind", "127.0.0.1", "--user", "nobody", "--state-dir", filepath.Join(folder(t, root()), "new", "state"))
+	srv := listening(t, p, root(), dir)
 	src := generate(t, root(), tree.Spec{Seed: 9, Files: 200})
 	copied(t, srv, root(), src, "", tree.Options{})
 	for field, want := range map[string]string{"Uid": "65534 65534 65534 65534", "Gid": "65534 65534 65534 65534", "Groups": "65534", "CapEff": "0000000000000000", "NoNewPrivs": "1"} {
@@ -45,6 +46,11 @@ func TestAServerDropsRootAndIsConfined(t *testing.T) {
 				t.Errorf("a thread has %s %s, want %s", field, got, want)
 			}
 		}
+	}
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", srv.cmd.Process.Pid))
+	must(t, err)
+	if string(comm) != "scp_rdma\n" { // for pgrep and its friends
+		t.Errorf("the process is named %q", comm)
 	}
 	var st unix.Stat_t
 	for _, path := range []string{dir, filepath.Join(dir, "src")} {

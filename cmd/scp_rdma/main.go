@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -18,14 +19,22 @@ type env struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string // os.Getenv
 	stdio
-	// confine is for good, so that only a process of its own does it; nil: no.
+	// confine is for good, so that only a process of its own does it; nil: no. Then anew
+	// starts the program again, with the files that are left to it.
 	confine func(confine.Paths) error
+	anew    func(environ []string, files ...*os.File) error
+	left    []*os.File
 }
 
 func main() { os.Exit(program()) }
 
 // program is main without the exit.
 func program() int {
+	left, err := confine.Left()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scp_rdma: "+errorLine(err))
+		return exitError
+	}
 	collect(os.Getenv)
 	// A reader that went away is an error of the write, not a silent death.
 	signal.Ignore(syscall.SIGPIPE)
@@ -33,5 +42,8 @@ func program() int {
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
 	ctx, stop := interruptible(ch, os.Exit)
 	defer stop()
-	return run(ctx, env{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, stdio: stdio{os.Stdin, os.Stdout}, confine: confine.To}, os.Args[1:])
+	return run(ctx, env{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, stdio: stdio{os.Stdin, os.Stdout},
+		confine: confine.To, anew: confine.Anew, left: left,
+	}, os.Args[1:])
 }

@@ -17,20 +17,36 @@ import (
 	"scp_rdma/state"
 )
 
-// remember opens what outlives a server. Without a place for it the server does
-// without, unless the user named one. forget ends what is done for it aside.
-func remember(ctx context.Context, e env, con *console, o *options, log hclog.Logger) (st engine.State, forget func(), err error) {
-	dir, err := o.stateIn(e)
-	var store *state.Store
+// remembersIn is the directory that a server remembers in, made if it is missing. Without a
+// place for it the server does without, unless the user named one.
+func (s *estate) remembersIn(e env, con *console, o *options) (dir string, err error) {
+	dir, err = o.stateIn(e)
 	if err == nil {
-		store, err = state.Open(dir, log.Named("state"))
+		_, err = state.Open(dir, nil)
 	}
 	switch {
-	case err != nil && o.stateDir != "":
-		return nil, nil, err
-	case err != nil:
-		con.note("half files are not kept, and transfers that break off begin them anew: " + errorLine(err) + " (--state-dir names another place)")
+	case err == nil:
+		return dir, nil
+	case o.stateDir != "":
+		return "", err
+	}
+	con.note("half files are not kept, and transfers that break off begin them anew: " + errorLine(err) + " (--state-dir names another place)")
+	s.Forgetful = true
+	return "", nil
+}
+
+// remember opens what outlives a server. forget ends what is done for it aside.
+func (s *estate) remember(ctx context.Context, e env, o *options, log hclog.Logger) (st engine.State, forget func(), err error) {
+	if s.Forgetful {
 		return nil, func() {}, nil
+	}
+	dir, err := o.stateIn(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := state.Open(dir, log.Named("state"))
+	if err != nil {
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,31 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scp_rdma/confine"
-	"scp_rdma/engine"
 	"scp_rdma/localfs"
 )
 
-// becomes is the user that --user names, and the environment as that user has it; nil and
-// e without one.
-func (o *options) becomes(e env) (*confine.User, env, error) {
+// becomes is the user that --user names; nil without one.
+func (o *options) becomes() (*confine.User, error) {
 	if o.user == "" {
-		return nil, e, nil
+		return nil, nil
 	}
 	if os.Geteuid() != 0 {
-		return nil, e, usagef("--user %s: only root can become somebody else", quote(o.user))
+		return nil, usagef("--user %s: only root can become somebody else", quote(o.user))
 	}
 	u, err := confine.LookupUser(o.user)
 	if err != nil {
-		return nil, e, usagef("--user: %v", err)
+		return nil, usagef("--user: %v", err)
 	}
-	getenv := e.getenv
-	e.getenv = func(name string) string {
-		if name == "HOME" {
-			return u.Home
-		}
-		return getenv(name)
-	}
-	return u, e, nil
+	return u, nil
 }
 
 // ownedBy makes a directory that is missing, for the user to own.
@@ -50,30 +40,51 @@ func ownedBy(u *confine.User, dir string, mode os.FileMode) error {
 	return os.Chown(dir, u.UID, u.GID)
 }
 
-// settleIn gives up what a server needs no longer once its port is open: root, and all of
-// the host that is not its own. What it remembers is the user's.
-func settleIn(ctx context.Context, e env, con *console, o *options, u *confine.User, root *localfs.Root, log hclog.Logger) (engine.State, func(), error) {
+// settle gives up what a server needs no longer: root, and all of the host that is not its
+// own. Then the program begins anew, and this does not return; without anything to give up,
+// it does. What the server remembers is the user's.
+func (s *estate) settle(e env, con *console, o *options, log hclog.Logger) error {
+	u, err := o.becomes()
+	if err != nil {
+		return err
+	}
+	if u != nil {
+		e.getenv = homeOf(u, e.getenv)
+	}
 	if dir, err := o.stateIn(e); err == nil {
 		if err := ownedBy(u, dir, 0o700); err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
 	if err := dropRoot(u, log); err != nil {
-		return nil, nil, err
+		return err
 	}
-	st, forget, err := remember(ctx, e, con, o, log)
+	dir, err := s.remembersIn(e, con, o)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if err := confineTo(e, o, root, log); err != nil {
-		forget()
-		return nil, nil, err
+	confined, err := confineTo(e, o, s.root, dir, log)
+	if err != nil || e.anew == nil || !confined && u == nil {
+		return err
 	}
-	return st, forget, nil
+	if err := s.bequeath(e); err != nil {
+		return fmt.Errorf("%w (who runs the server has to be let to run that; --no-landlock does without where there is no --user)", err)
+	}
+	return nil
 }
 
-// dropRoot becomes the user. Devices are opened anew by each session, so that the limit of
-// locked memory has to be lifted while root can.
+// homeOf is an environment as it is at a user's home.
+func homeOf(u *confine.User, getenv func(string) string) func(string) string {
+	return func(name string) string {
+		if name == "HOME" {
+			return u.Home
+		}
+		return getenv(name)
+	}
+}
+
+// dropRoot becomes the user. Devices are opened by each session, so that the limit of locked
+// memory has to be lifted while root can.
 func dropRoot(u *confine.User, log hclog.Logger) error {
 	if u == nil {
 		return nil
@@ -86,29 +97,27 @@ func dropRoot(u *confine.User, log hclog.Logger) error {
 }
 
 // confineTo leaves a server its directory, its state, and what it reads of the system.
-func confineTo(e env, o *options, root *localfs.Root, log hclog.Logger) error {
+func confineTo(e env, o *options, root *localfs.Root, state string, log hclog.Logger) (confined bool, err error) {
 	if e.confine == nil || o.noLandlock {
-		return nil
+		return false, nil
 	}
 	write := []string{root.Handle()}
-	if dir, err := o.stateIn(e); err == nil {
-		if _, err := os.Stat(dir); err == nil {
-			write = append(write, dir)
-		}
+	if state != "" {
+		write = append(write, state)
 	}
-	err := e.confine(confine.Paths{
+	err = e.confine(confine.Paths{
 		Write: write,
-		// Names of users, what RDMA devices there are, libraries of those that come later.
-		Read:    []string{"/proc", "/sys", "/etc", "/usr", "/lib", "/lib64"},
+		// Names of users, what RDMA devices there are, the libraries that go with them.
+		Read:    append([]string{"/proc", "/sys", "/etc", "/usr", "/lib", "/lib64"}, filepath.SplitList(e.getenv("LD_LIBRARY_PATH"))...),
 		Devices: []string{"/dev/infiniband"},
 	})
 	switch {
 	case errors.Is(err, confine.ErrNone):
 		log.Info("not confined", "why", err)
-		return nil
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("%w (--no-landlock does without)", err)
+		return false, fmt.Errorf("%w (--no-landlock does without)", err)
 	}
 	log.Info("confined", "to", root.Path())
-	return nil
+	return true, nil
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,32 +24,28 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	if err != nil {
 		return err
 	}
-	u, as, err := o.becomes(e)
+	s, err := inherit(e)
+	if s == nil && err == nil {
+		if s, err = o.open(ctx, e); err == nil {
+			if err = s.settle(e, con, o, log); err != nil {
+				err = errors.Join(err, s.close())
+			}
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if err := ownedBy(u, o.dir, 0o777); err != nil {
-		return err
-	}
-	root, err := localfs.OpenRoot(o.dir, true)
+	defer func() { _ = s.root.Close() }() // a directory handle: nothing is lost with it
+	in, err := listen(ctx, o, s, log)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = root.Close() }() // a directory handle: nothing is lost with it
-	d, err := o.openDoor(e)
-	if err != nil {
-		return err
-	}
-	in, err := listen(ctx, o, d, log)
-	if err != nil {
-		return err
-	}
-	con.say(in.says(o, d))
+	con.say(in.says(o, s))
 	for _, err := range in.whyNot {
 		con.say("not " + reason(err))
 	}
-	if d.words != "" {
-		con.say(d.words)
+	if s.Words != "" {
+		con.say(s.Words)
 	}
 	if o.noAuth {
 		con.line("scp_rdma: WARNING: --no-auth: whoever reaches " + in.ln.Addr().String() + " may write into " + quote(o.dir) + ", unseen by name, and may pose as this server")
@@ -59,27 +53,32 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
-	st, forget, err := settleIn(ctx, as, con, o, u, root, log)
-	if err != nil {
-		return errors.Join(err, in.ln.Close())
-	}
-	defer forget()
-	err = engine.Serve(ctx, engine.ServeConfig{
-		Listener: in.ln, Transports: in.reg, Grant: grant, Once: o.once, Grace: o.grace, Encrypt: o.encrypt,
-		NewSink: func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) {
-			so.SafeLinks = o.safeLinks
-			return root.SinkAt(h.Dir, so)
-		},
-		State: st, Addrs: func() []string { return reachable(in.ln.Addr()) },
-		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
-		Limits:   o.limits.session(), Quota: o.limits.all(o.authorized != ""),
-		Observer: seen, Logger: log.Named("engine"),
-	})
+	err = s.receive(ctx, e, o, in, engine.ServeConfig{
+		Grant: grant, Once: o.once, Grace: o.grace, Observer: seen, Quota: o.limits.all(o.authorized != ""),
+	}, log)
 	if sig, ok := interrupted(ctx); ok && errors.Is(err, engine.ErrCut) {
 		con.note(err.Error())
 		return sig
 	}
 	return err
+}
+
+// receive serves what was opened, as cfg says and the flags do.
+func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg engine.ServeConfig, log hclog.Logger) error {
+	st, forget, err := s.remember(ctx, e, o, log)
+	if err != nil {
+		return errors.Join(err, in.ln.Close())
+	}
+	defer forget()
+	cfg.Listener, cfg.Transports, cfg.State, cfg.Encrypt = in.ln, in.reg, st, o.encrypt
+	cfg.NewSink = func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) {
+		so.SafeLinks = o.safeLinks
+		return s.root.SinkAt(h.Dir, so)
+	}
+	cfg.Addrs = func() []string { return reachable(in.ln.Addr()) }
+	cfg.Describe = func(ctx context.Context) []byte { return describe(ctx, o, log) }
+	cfg.Limits, cfg.Logger = o.limits.session(), log.Named("engine")
+	return engine.Serve(ctx, cfg)
 }
 
 // intake is a server's port, with what takes the data that comes to it.
@@ -90,14 +89,13 @@ type intake struct {
 	whyNot []error  // of those that don't
 }
 
-// listen opens the port.
-func listen(ctx context.Context, o *options, d door, log hclog.Logger) (*intake, error) {
+// listen takes in who comes to the port.
+func listen(ctx context.Context, o *options, s *estate, log hclog.Logger) (*intake, error) {
 	// Where data goes is known only when the port is; data comes only after
 	// a session began, so nobody meets the gap.
 	var take atomic.Pointer[func(net.Conn)]
 	ln, err := control.Listen(ctx, control.ListenConfig{
-		Network: o.network(), Addr: net.JoinHostPort(unbracket(o.bind), strconv.Itoa(int(o.port))),
-		Keys: d.ring, NoAuth: o.noAuth, Pending: o.limits.handshakes,
+		Listener: s.ln, Keys: s.ring, NoAuth: o.noAuth, Pending: o.limits.handshakes,
 		Config: control.Config{Handshake: o.limits.handshake, Timeout: o.timeout, Logger: log.Named("control")},
 		Data: func(c net.Conn) {
 			if t := take.Load(); t != nil {
@@ -108,7 +106,7 @@ func listen(ctx context.Context, o *options, d door, log hclog.Logger) (*intake,
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.ln.Close())
 	}
 	reg, handle, err := serverTransports(o, ln.Addr(), log)
 	in := &intake{ln: ln, reg: reg}
@@ -123,17 +121,13 @@ func listen(ctx context.Context, o *options, d door, log hclog.Logger) (*intake,
 }
 
 // says is the line that tells where the server listens.
-func (in *intake) says(o *options, d door) string {
-	dir, err := filepath.Abs(o.dir)
-	if err != nil {
-		dir = o.dir // the current directory is gone; the name is still right
-	}
+func (in *intake) says(o *options, s *estate) string {
 	only := ""
 	if o.encrypt {
 		only = "encrypted data only; "
 	}
 	return fmt.Sprintf("listening on %v, receiving into %s (transports: %s; %s%s)",
-		in.ln.Addr(), quote(dir), strings.Join(in.names, ", "), only, d.says)
+		in.ln.Addr(), quote(s.Dir), strings.Join(in.names, ", "), only, s.Says)
 }
 
 // unbracket takes [ADDR] for ADDR.

@@ -34,83 +34,101 @@ func serveOverSSH(ctx context.Context, e env, o *options) error {
 	if e.stdin == nil {
 		return usagef("--over-ssh is for what a client starts by ssh")
 	}
-	q, err := overssh.ReadRequest(e.stdin)
+	s, err := inherit(e)
 	if err != nil {
 		return err
 	}
+	if s == nil {
+		q, err := overssh.ReadRequest(e.stdin)
+		if err != nil {
+			return err
+		}
+		s = &estate{papers: papers{SSH: &q}}
+	}
 	e.stdout = e.stderr // the pipe is not for people
+	o.asked(s.SSH)
+	con := newConsole(e, o)
+	log := newLog(con, o).Named("there")
+	in, err := s.serveWhat(ctx, e, con, o, log)
+	if err != nil {
+		bye := engine.ByeFor(err)
+		return overssh.Reply(e.pipe, overssh.Answer{Version: wire.Version, Code: bye.Code, Error: bye.Text})
+	}
+	defer func() { _ = s.root.Close() }() // a directory handle: nothing is lost with it
+	err = overssh.Reply(e.pipe, overssh.Answer{
+		Version: wire.Version, Port: in.ln.Addr().Port(), Addrs: reachable(in.ln.Addr()),
+		Path: []byte(s.Rest), Dir: []byte(s.root.Path()),
+	})
+	if err != nil {
+		return errors.Join(err, in.ln.Close())
+	}
+	return s.serveOne(ctx, e, o, in, log)
+}
+
+// asked are the options as a client wants them.
+func (o *options) asked(q *overssh.Request) {
 	o.server, o.quiet, o.verbose = true, q.Verbose == 0, q.Verbose
 	o.encrypt = q.Encrypt
 	if q.Timeout > 0 {
 		o.timeout = max(time.Duration(q.Timeout), minTimeout)
 	}
-	con := newConsole(e, o)
-	log := newLog(con, o).Named("there")
-	s, err := o.openForSSH(ctx, q, log)
-	if err != nil {
-		bye := engine.ByeFor(err)
-		return overssh.Reply(e.pipe, overssh.Answer{Version: wire.Version, Code: bye.Code, Error: bye.Text})
-	}
-	err = overssh.Reply(e.pipe, overssh.Answer{
-		Version: wire.Version, Port: s.in.ln.Addr().Port(), Addrs: reachable(s.in.ln.Addr()),
-		Path: []byte(s.rest), Dir: []byte(s.root.Path()),
-	})
-	if err != nil {
-		return errors.Join(err, s.in.ln.Close(), s.root.Close())
-	}
-	return s.serve(ctx, e, con, o, log)
 }
 
-// overSSH is what one client gets.
-type overSSH struct {
-	root *localfs.Root
-	rest string // of the path, below it
-	in   *intake
+// serveWhat opens what the client asks for, unless that is done, and listens.
+func (s *estate) serveWhat(ctx context.Context, e env, con *console, o *options, log hclog.Logger) (*intake, error) {
+	if s.ln == nil {
+		if err := s.openFor(ctx, o); err != nil {
+			return nil, err
+		}
+		if err := s.settle(e, con, o, log); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	in, err := listen(ctx, o, s, log)
+	if err != nil {
+		return nil, errors.Join(err, s.root.Close())
+	}
+	return in, nil
 }
 
-// openForSSH opens the directory and the port.
-func (o *options) openForSSH(ctx context.Context, q overssh.Request, log hclog.Logger) (*overSSH, error) {
+// openFor opens the directory and the port, for the session's key.
+func (s *estate) openFor(ctx context.Context, o *options) error {
+	q := s.SSH
 	key, err := keys.Parse(q.Key)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the session's key: %w", err)
+		return fmt.Errorf("the session's key: %w", err)
 	case q.Version != wire.Version:
-		return nil, fmt.Errorf("the client speaks version %d, this end version %d: update the older one: %w", q.Version, wire.Version, control.ErrVersion)
+		return fmt.Errorf("the client speaks version %d, this end version %d: update the older one: %w", q.Version, wire.Version, control.ErrVersion)
 	}
-	root, rest, err := localfs.OpenNearest(".", string(q.Path), q.Exact)
+	s.ring = keys.Single("", key)
+	s.root, s.Rest, err = localfs.OpenNearest(".", string(q.Path), q.Exact)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	in, err := o.listenIn(ctx, q.Ports, door{ring: keys.Single("", key)}, log)
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
+	s.Path = s.root.Path()
+	if s.ln, err = o.bindIn(ctx, q.Ports); err != nil {
+		return errors.Join(err, s.root.Close())
 	}
-	return &overSSH{root, rest, in}, nil
+	return nil
 }
 
-// listenIn listens on the first port of a range that is free.
-func (o *options) listenIn(ctx context.Context, ports overssh.Ports, d door, log hclog.Logger) (in *intake, err error) {
+// bindIn opens the first port of a range that is free.
+func (o *options) bindIn(ctx context.Context, ports overssh.Ports) (net.Listener, error) {
 	for port := ports.From; ; port++ {
-		o.port = port
-		in, err = listen(ctx, o, d, log)
+		ln, err := o.bindTo(ctx, port)
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || port >= ports.To {
-			return in, err
+			return ln, err
 		}
 	}
 }
 
-// serve takes the session, and ends with it or with the pipe.
-func (s *overSSH) serve(ctx context.Context, e env, con *console, o *options, log hclog.Logger) error {
-	defer func() { _ = s.root.Close() }() // a directory handle: nothing is lost with it
-	st, forget, err := settleIn(ctx, e, con, o, nil, s.root, log)
-	if err != nil {
-		return errors.Join(err, s.in.ln.Close())
-	}
-	defer forget()
-	to := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.in.ln.Addr().Port())))
+// serveOne takes the session, and ends with it or with the pipe.
+func (s *estate) serveOne(ctx context.Context, e env, o *options, in *intake, log hclog.Logger) error {
+	to := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(in.ln.Addr().Port())))
 	p, err := overssh.Serve(ctx, e.stdin, e.pipe, to, log.Named("ssh"))
 	if err != nil {
-		return errors.Join(err, s.in.ln.Close())
+		return errors.Join(err, in.ln.Close())
 	}
 	defer func() { _ = p.Close() }()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -123,16 +141,11 @@ func (s *overSSH) serve(ctx context.Context, e env, con *console, o *options, lo
 		}
 	}()
 	own := os.Geteuid() == 0
-	err = engine.Serve(ctx, engine.ServeConfig{
-		Listener: s.in.ln, Transports: s.in.reg, Encrypt: o.encrypt,
+	err = s.receive(ctx, e, o, in, engine.ServeConfig{
 		// It is the user's own session, with the user's own rights.
-		Grant:   localfs.SinkOptions{Owner: own, Special: true, Xattr: true, AllXattr: own},
-		NewSink: func(_ keys.Holder, so localfs.SinkOptions) (engine.Sink, error) { return s.root.SinkAt("", so) },
-		State:   st, Addrs: func() []string { return reachable(s.in.ln.Addr()) },
-		Describe: func(ctx context.Context) []byte { return describe(ctx, o, log) },
-		Limits:   o.limits.session(), Quota: o.limits.all(false),
-		Observer: once{cancel}, Logger: log.Named("engine"),
-	})
+		Grant:    localfs.SinkOptions{Owner: own, Special: true, Xattr: true, AllXattr: own},
+		Observer: once{cancel}, Quota: o.limits.all(false),
+	}, log)
 	if why := context.Cause(ctx); errors.Is(err, engine.ErrCut) && (errors.Is(why, errPipe) || errors.Is(why, errServed)) {
 		return nil // the client is gone, or done
 	}

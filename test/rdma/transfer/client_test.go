@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"scp_rdma/internal/testkit"
 	trees "scp_rdma/internal/tree"
 )
 
@@ -15,14 +16,14 @@ const self = "127.0.0.1:"
 // client is a running transfer.
 type client struct {
 	*exec.Cmd
-	out  *output // all it says
+	out  *testkit.Output // all it says
 	done chan struct{}
 }
 
 // begin starts a client; the test's end kills it if it still runs.
 func (s *server) begin(t *testing.T, args ...string) *client {
 	t.Helper()
-	c := &client{Cmd: exec.Command(bin(t), args...), out: &output{}, done: make(chan struct{})}
+	c := &client{Cmd: exec.Command(bin(t), args...), out: &testkit.Output{}, done: make(chan struct{})}
 	c.Env, c.Stdout, c.Stderr = s.env, c.out, c.out
 	check(t, c.Start())
 	go func() {

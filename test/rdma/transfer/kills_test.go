@@ -71,6 +71,6 @@ func (s *server) kill(t *testing.T, victim string, after int, args ...string) in
 		_ = c.Process.Kill() // it may have ended
 	}
 	until(t, c.out, c.ended)
-	t.Logf("the %s was killed after %d KiB; the client ended with %d", victim, after>>10, c.ProcessState.ExitCode())
+	t.Logf("the %s was killed after %d KiB; the client ended with %d: %s", victim, after>>10, c.ProcessState.ExitCode(), c.out)
 	return c.ProcessState.ExitCode()
 }

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/internal/testkit"
 )
 
 // patience is for what should happen soon on an emulated CPU.
@@ -30,7 +32,7 @@ const patience = 120 * time.Second
 type server struct {
 	cmd  *exec.Cmd
 	dir  string
-	says *bytes.Buffer // stderr
+	says *testkit.Output // stderr
 	env  []string
 }
 
@@ -44,7 +46,7 @@ func serve(t *testing.T, flags ...string) *server {
 func serveIn(t *testing.T, dir string, flags ...string) *server {
 	t.Helper()
 	s := &server{
-		dir: filepath.Join(dir, "in"), says: &bytes.Buffer{},
+		dir: filepath.Join(dir, "in"), says: &testkit.Output{},
 		env: append(os.Environ(), "SCP_RDMA_KEY_FILE="+filepath.Join(dir, "key")),
 	}
 	s.cmd = exec.Command(bin(t), append([]string{"-s", "-o", s.dir, "-p", "1777"}, flags...)...)
@@ -52,6 +54,10 @@ func serveIn(t *testing.T, dir string, flags ...string) *server {
 	out, err := s.cmd.StdoutPipe()
 	check(t, err)
 	check(t, s.cmd.Start())
+	t.Cleanup(func() { // the next test has the same port
+		_ = s.cmd.Process.Kill() // it may have ended
+		_ = s.cmd.Wait()
+	})
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "listening on ") {
 		t.Fatalf("the server says %q, %s", lines.Text(), s.says)

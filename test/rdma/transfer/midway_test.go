@@ -3,22 +3,22 @@
 package transfer
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"scp_rdma/internal/testkit"
 )
 
 // midway starts a client and waits until both devices have carried something.
-func (s *server) midway(t *testing.T, args ...string) (*exec.Cmd, *output) {
+func (s *server) midway(t *testing.T, args ...string) (*exec.Cmd, *testkit.Output) {
 	t.Helper()
 	before := [2]int{moved("rxe0"), moved("rxe1")}
-	cmd, out := exec.Command(bin(t), args...), &output{}
+	cmd, out := exec.Command(bin(t), args...), &testkit.Output{}
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.env, out, out
 	check(t, cmd.Start())
 	until(t, out, func() bool { return moved("rxe0")-before[0] > 4<<20 && moved("rxe1")-before[1] > 4<<20 })
@@ -26,7 +26,7 @@ func (s *server) midway(t *testing.T, args ...string) (*exec.Cmd, *output) {
 }
 
 // until waits for a condition.
-func until(t *testing.T, out *output, ok func() bool) {
+func until(t *testing.T, out *testkit.Output, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -43,24 +43,4 @@ func moved(device string) int {
 	b, _ := os.ReadFile(fmt.Sprintf("/sys/class/infiniband/%s/ports/1/hw_counters/sent_pkts", device))
 	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 	return n * 4096
-}
-
-// output gathers what a process says while somebody reads it.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-// String is all of it so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
