@@ -20,7 +20,7 @@ type Attack struct {
 // Run carries an attack out. An error means that the server did not behave: it hung, or
 // let something pass that it has to refuse.
 func (p *Peer) Run(ctx context.Context, a Attack) error {
-	ctx, cancel := context.WithTimeout(ctx, attackTime)
+	ctx, cancel := context.WithTimeout(ctx, p.patience())
 	defer cancel()
 	open := a.open
 	s, err := p.begin(ctx, &open)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"scp_rdma/control"
@@ -14,7 +13,7 @@ import (
 )
 
 const (
-	// attackTime bounds one attack: a server that hangs fails the test.
+	// attackTime bounds one attack if nobody says otherwise.
 	attackTime = 60 * time.Second
 	// frameTime bounds the wait for one credit: the server may have closed long ago.
 	frameTime = 2 * time.Second
@@ -29,7 +28,10 @@ const (
 type Peer struct {
 	Server    control.DialConfig
 	Transport transport.Transport
+	Patience  time.Duration // for one attack: a server that hangs fails the test; 0: a minute
 }
+
+func (p *Peer) patience() time.Duration { return cmp.Or(p.Patience, attackTime) }
 
 // errOver: the server has ended the session, as it may.
 var errOver = errors.New("the session is over")
@@ -181,17 +183,13 @@ func (s *session) answer(id uint64) (action wire.Action, err error) {
 
 // open opens stream 0, as an honest client does, or with the numbers given.
 func (s *session) open() error {
-	ctx, cancel := context.WithTimeout(s.ctx, attackTime/2)
+	ctx, cancel := context.WithTimeout(s.ctx, s.p.patience()/2)
 	defer cancel()
 	path := transport.Path{Local: s.conn.LocalAddr(), Remote: s.conn.RemoteAddr()}
 	pairs, err := s.p.Transport.Pair(s.mine, s.peer, path)
 	if err != nil {
 		return err
 	}
-	// On one host: two devices of soft-RoCE don't reach each other.
-	slices.SortStableFunc(pairs, func(a, b transport.RailPair) int {
-		return cmp.Compare(btoi(a.Local.Name != a.Peer.Name), btoi(b.Local.Name != b.Peer.Name))
-	})
 	s.ep, err = s.p.Transport.Open(ctx, transport.OpenRequest{
 		Pair: pairs[0], Role: transport.Sender, Initiator: true, Session: s.id, Key: s.key, Epoch: s.epoch, Slots: slots, SlotSize: slotSize, Control: path,
 	})
@@ -219,13 +217,6 @@ func (s *session) open() error {
 	}
 	s.stream = st.(transport.SendStream)
 	return nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // frame sends one. meddle is called with the slot after it was sent: what it does there

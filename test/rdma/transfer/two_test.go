@@ -4,14 +4,15 @@ package transfer
 
 import (
 	"bytes"
-	"errors"
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"scp_rdma/internal/testkit"
 )
 
 // TestBetweenTwoGuests runs in both: guest 1 receives, guest 0 sends over both
@@ -29,14 +30,21 @@ func TestBetweenTwoGuests(t *testing.T) {
 		t.Errorf("devices: exit %d: %s", code, text)
 	}
 	t.Log(text)
-	taps := tap(t)
+	taps := testkit.Tap(t)
 	code, text = s.send(t, "--traffic-class", "104", small, to+"class/")
 	if code != 0 || !strings.Contains(text, "over verbs, ") {
 		t.Fatalf("--traffic-class: exit %d: %s", code, text)
 	}
-	if got := taps(); len(got) != 1 || got[104] == 0 {
-		t.Errorf("packets of RoCE by their traffic class: %v, want only 104", got)
+	classes := map[byte]int{}
+	taps(func(p []byte) {
+		if isRoCE(p) {
+			classes[p[1]]++
+		}
+	})
+	if len(classes) != 1 || classes[104] == 0 {
+		t.Errorf("packets of RoCE by their traffic class: %v, want only 104", classes)
 	}
+	secrets(t, s, to)
 	for name, how := range map[string][]string{"one": {"-j", "1"}, "eight": {"-j", "8"}, "both": {"-j", "8", "-d", "rxe0,rxe1"}} {
 		for _, src := range []string{large, small} {
 			code, text := s.send(t, append(how, "--rails", src, to+name+"/")...)
@@ -176,29 +184,36 @@ func pause() { <-time.After(50 * time.Millisecond) }
 // roce is the UDP port of RoCE v2 (IANA), both bytes as they lie in a packet.
 var roce = []byte{4791 >> 8, 4791 & 0xff}
 
-// tap listens to what leaves this guest; the function it returns counts packets of
-// RoCE v2 over IPv4 by their traffic class, packet(7).
-func tap(t *testing.T) func() map[byte]int {
+// isRoCE says of an IPv4 packet without options that it is one of RoCE v2.
+func isRoCE(p []byte) bool {
+	const ip, udp = 20, 17 // the header's length; the protocol
+	return len(p) > ip+8 && p[0] == 0x45 && p[9] == udp && bytes.Equal(p[ip+2:ip+4], roce)
+}
+
+// secrets sends a file that is one marker again and again, in the clear and encrypted:
+// in packets of RoCE the first can be read, the second not.
+func secrets(t *testing.T, s *server, to string) {
 	t.Helper()
-	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // htons
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, all)
-	check(t, err)
-	check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20))
-	return func() map[byte]int {
-		got := map[byte]int{}
-		b := make([]byte, 64<<10)
-		for {
-			n, from, err := unix.Recvfrom(fd, b, 0)
-			if errors.Is(err, unix.EAGAIN) {
-				check(t, unix.Close(fd))
-				return got
+	marker := make([]byte, 32)
+	rand.Read(marker)
+	src := filepath.Join(t.TempDir(), "marked")
+	check(t, os.WriteFile(src, bytes.Repeat(marker, 4<<20/len(marker)), 0o600))
+	for _, encrypt := range []bool{false, true} {
+		taps := testkit.Tap(t)
+		code, text := s.send(t, "--encrypt="+strconv.FormatBool(encrypt), src, to+"secrets"+strconv.FormatBool(encrypt)+"/")
+		if code != 0 || !strings.Contains(text, "over verbs, ") || strings.Contains(text, "encrypted") != encrypt {
+			t.Fatalf("encrypt %v: exit %d: %s", encrypt, code, text)
+		}
+		var found, all int
+		taps(func(p []byte) {
+			if isRoCE(p) {
+				all += len(p)
+				found += bytes.Count(p, marker)
 			}
-			check(t, err)
-			a, ok := from.(*unix.SockaddrLinklayer)
-			const ip, udp = 20, 17 // a header without options; the protocol
-			if ok && a.Pkttype == unix.PACKET_OUTGOING && n > ip+8 && b[0] == 0x45 && b[9] == udp && bytes.Equal(b[ip+2:ip+4], roce) {
-				got[b[1]]++
-			}
+		})
+		t.Logf("encrypt %v: the marker was seen %d times in %d bytes of RoCE", encrypt, found, all)
+		if all < 4<<20 || (found > 0) == encrypt {
+			t.Errorf("encrypt %v: the marker was seen %d times in %d bytes of RoCE", encrypt, found, all)
 		}
 	}
 }
