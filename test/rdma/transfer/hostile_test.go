@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"scp_rdma/control"
 	"scp_rdma/internal/testkit"
 	trees "scp_rdma/internal/tree"
@@ -21,7 +23,11 @@ import (
 func TestAHostileClientOverRDMAHarmsNobody(t *testing.T) {
 	parent, err := os.MkdirTemp("", "hostile") //nolint:usetesting // t.TempDir can't remove directories as deep as these
 	check(t, err)
-	t.Cleanup(func() { check(t, trees.Remove(parent)) })
+	t.Cleanup(func() {
+		// A descriptor for each of thousands of levels.
+		check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
+		check(t, trees.Remove(parent))
+	})
 	w, err := hostile.NewWitness(parent, os.Getuid())
 	check(t, err)
 	s := serveIn(t, parent)
