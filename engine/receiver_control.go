@@ -154,6 +154,9 @@ func (r *receiver) do(ctx context.Context, j job) error {
 
 // finish answers Done: every entry must have ended.
 func (r *receiver) finish(d *wire.Done) error {
+	if r.finished() {
+		return fmt.Errorf("done twice: %w", ErrProtocol)
+	}
 	r.mu.Lock()
 	files, dirs, problems := len(r.files), len(r.dirs)-1, r.problems
 	r.mu.Unlock()

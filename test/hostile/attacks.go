@@ -71,6 +71,7 @@ func Attacks() []Attack {
 		{"CVE-2026-53792, 53794, streams of no length or out of range", streamsOut, contents},
 		{"messages of the other side", otherSide, contents},
 		{"done before anything is", doneEarly, contents},
+		{"done twice", doneTwice, contents},
 		{"CVE-2026-70456, 70461, counts that are one too many", counts, contents},
 		{"CVE-2026-70453, entries without end", endless, contents},
 		{"CVE-2026-70455, deep without end", deep, contents},
@@ -299,6 +300,13 @@ func otherSide(s *session) error {
 
 func doneEarly(s *session) error {
 	if err := s.say(entries(dir(1, 0, "open"), file(2, 1, "f", 10)), &wire.Done{}); err != nil {
+		return err
+	}
+	return s.refused()
+}
+
+func doneTwice(s *session) error {
+	if err := s.say(&wire.Done{}, &wire.Done{}); err != nil {
 		return err
 	}
 	return s.refused()
