@@ -115,6 +115,8 @@ func (s *Store) write(d *device) {
 		for _, name := range d.notes {
 			s.remove(name)
 		}
+	case errors.Is(err, fs.ErrPermission): // a confined server (landlock(7)) opens only what is its own
+		s.logger.Info("another server's directory is not for this one to open, the note on it stays", "error", err)
 	case errors.As(err, &open): // the next round finds it gone, or open
 		s.logger.Warn("a session's directory can't be opened, its note stays", "error", err)
 	default:
