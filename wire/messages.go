@@ -28,6 +28,10 @@ const (
 	TypeFence
 	TypeFenced
 	TypeSame
+	TypeFetch
+	TypeStreamJoin
+	TypeTrouble
+	TypeWalked
 )
 
 // Message is one control message.
@@ -63,6 +67,10 @@ type Hello struct {
 const (
 	// FeatureEncrypt: a side takes sealed frames.
 	FeatureEncrypt = "encrypt"
+	// FeatureSelect: a side knows Open's Choose, Backup and Delete.
+	FeatureSelect = "select"
+	// FeatureFetch: a server sends what it is asked for.
+	FeatureFetch = "fetch"
 )
 
 // RailSet is what one side has of one transport.
@@ -134,7 +142,22 @@ type Open struct {
 	Verify     bool     `cbor:"14,keyasint,omitempty"` // read each file back from the disk before it gets its name
 	Continues  []byte   `cbor:"15,keyasint,omitempty"` // 16 bytes: the session of the same client that this one takes the place of
 	Encrypt    bool     `cbor:"16,keyasint,omitempty"` // every frame is sealed (ProtectAEAD)
+	Choose     Choose   `cbor:"17,keyasint,omitempty"` // which entries are wanted
+	Backup     []byte   `cbor:"18,keyasint,omitempty"` // what is replaced keeps its name with this behind it
+	Delete     bool     `cbor:"19,keyasint,omitempty"` // what the sender does not have goes, once all has arrived
+	MaxDelete  int64    `cbor:"20,keyasint,omitempty"` // with Delete: less entries than this; 0: any number
+	Filter     [][]byte `cbor:"21,keyasint,omitempty"` // with Delete: rules of what is not touched, as package filter reads them
 }
+
+// Choose is which entries are wanted: bits, each of which takes some away.
+type Choose uint8
+
+// Bits of Choose.
+const (
+	ChooseOlder   Choose = 1 << iota // no file that is newer at the target
+	ChooseThere                      // none that is not there
+	ChooseMissing                    // none that is there, but directories
+)
 
 // Compare says how a file that is there is known to be the one announced.
 type Compare uint8
@@ -347,7 +370,11 @@ type Totals struct {
 
 // Done says that every entry of the sender has its result.
 type Done struct {
-	Totals Totals `cbor:"1,keyasint"`
+	Totals       Totals `cbor:"1,keyasint"`
+	Resent       uint64 `cbor:"2,keyasint,omitempty"` // files sent once more because they changed
+	Damaged      uint64 `cbor:"3,keyasint,omitempty"` // frames that did not verify and were sent again
+	CarriedAgain uint64 `cbor:"4,keyasint,omitempty"` // bytes that another stream carried because theirs broke
+	Clean        bool   `cbor:"5,keyasint,omitempty"` // with Open.Delete: nothing of the source was left out that should be there
 }
 
 // Summary answers Done when all directories are finished.
@@ -355,6 +382,7 @@ type Summary struct {
 	Totals   Totals   `cbor:"1,keyasint"`
 	Dropped  Dropped  `cbor:"2,keyasint"`
 	Problems []string `cbor:"3,keyasint,omitempty"` // what failed after the entry's result (a directory's mode), at most 100
+	Deleted  uint64   `cbor:"4,keyasint,omitempty"` // entries, for Open.Delete
 }
 
 // Dropped counts entries whose metadata was not kept, for want of a grant or of the right.

@@ -45,6 +45,14 @@ func empty(t Type) Message {
 		return &Fenced{}
 	case TypeSame:
 		return &Same{}
+	case TypeFetch:
+		return &Fetch{}
+	case TypeStreamJoin:
+		return &StreamJoin{}
+	case TypeTrouble:
+		return &Trouble{}
+	case TypeWalked:
+		return &Walked{}
 	}
 	return nil
 }
@@ -111,3 +119,15 @@ func (*Fenced) Type() Type { return TypeFenced }
 
 // Type implements Message.
 func (*Same) Type() Type { return TypeSame }
+
+// Type implements Message.
+func (*Fetch) Type() Type { return TypeFetch }
+
+// Type implements Message.
+func (*StreamJoin) Type() Type { return TypeStreamJoin }
+
+// Type implements Message.
+func (*Trouble) Type() Type { return TypeTrouble }
+
+// Type implements Message.
+func (*Walked) Type() Type { return TypeWalked }

@@ -13,6 +13,9 @@ import (
 // MaxReport bounds what a server tells of itself, bytes.
 const MaxReport = MaxMessage / 2
 
+// MaxTroublePath bounds the path in a Trouble, bytes.
+const MaxTroublePath = 2 * maxPath
+
 const (
 	maxList     = 1024     // entries, answers, results, ... in one batch; also the decoder's bound on any list
 	maxSets     = 64       // transports in a Hello
@@ -68,14 +71,7 @@ func validate(m Message) error {
 	case *Bye:
 		return first(check{!text(m.Text), "text too long or not UTF-8"})
 	case *Open:
-		return first(
-			check{len(m.Path) > maxPath || bytes.IndexByte(m.Path, 0) >= 0, "path too long or with a NUL"},
-			check{len(m.BootID) > maxBootID, "boot id too long"},
-			check{len(m.Dirs) > maxList, "too many source directories"},
-			check{len(m.Source) != 0 && len(m.Source) != sizeSource, "identity of the source is not 32 bytes"},
-			check{len(m.Continues) != 0 && len(m.Continues) != sizeSession, "session id is not 16 bytes"},
-			check{m.Compare > CompareNever || m.Window < 0, "way to compare does not fit"},
-		)
+		return m.validate()
 	case *Opened:
 		return first(
 			check{len(m.Target) > 2*maxPath, "target too long"},
@@ -86,6 +82,15 @@ func validate(m Message) error {
 			check{!word(m.Transport) || !word(m.Local) || !word(m.Peer), "name too long or not UTF-8"},
 			check{len(m.Offer) > maxOffer, "offer too long"},
 		)
+	case *Fetch:
+		return m.validate()
+	case *Trouble:
+		return first(
+			check{m.Kind > TroubleOutside, "unknown kind of trouble"},
+			check{len(m.Path) > MaxTroublePath || !text(m.Text), "path or text too long, or not UTF-8"},
+		)
+	case *StreamJoin:
+		return first(check{len(m.Offer) > maxOffer, "offer too long"}, check{!text(m.Error), "text too long or not UTF-8"})
 	case *StreamReady:
 		return first(check{len(m.Offer) > maxOffer, "offer too long"}, check{!text(m.Error), "text too long or not UTF-8"})
 	case *Entries:
@@ -122,6 +127,43 @@ func (m *Hello) validate() error {
 		err = m.Rails[i].validate()
 	}
 	return err
+}
+
+func (m *Open) validate() error {
+	return first(
+		check{len(m.Path) > maxPath || bytes.IndexByte(m.Path, 0) >= 0, "path too long or with a NUL"},
+		check{len(m.BootID) > maxBootID, "boot id too long"},
+		check{len(m.Dirs) > maxList, "too many source directories"},
+		check{len(m.Source) != 0 && len(m.Source) != sizeSource, "identity of the source is not 32 bytes"},
+		check{len(m.Continues) != 0 && len(m.Continues) != sizeSession, "session id is not 16 bytes"},
+		check{!validFilter(m.Filter), "too many or too long filter rules"},
+		check{m.MaxDelete < 0, "limit of what is deleted does not fit"},
+		check{m.Choose > ChooseOlder|ChooseThere|ChooseMissing, "choice does not fit"},
+		check{len(m.Backup) > maxName || bytes.IndexByte(m.Backup, '/') >= 0 || bytes.IndexByte(m.Backup, 0) >= 0, "backup suffix is no part of a name"},
+		check{m.Compare > CompareNever || m.Window < 0, "way to compare does not fit"},
+	)
+}
+
+func (m *Fetch) validate() error {
+	err := first(
+		check{len(m.Paths) < 1 || len(m.Paths) > maxList, "no paths, or too many"},
+		check{slices.ContainsFunc(m.Paths, func(p []byte) bool { return len(p) > maxPath || bytes.IndexByte(p, 0) >= 0 }), "path too long or with a NUL"},
+		check{len(m.Ways) > maxSets, "too many transports"},
+		check{!validFilter(m.Filter), "too many or too long filter rules"},
+	)
+	for i := 0; err == nil && i < len(m.Ways); i++ {
+		w := &m.Ways[i]
+		err = first(
+			check{!word(w.Transport), "name of a transport too long or not UTF-8"},
+			check{len(w.Pairs) < 1 || len(w.Pairs) > maxList, "no pairs of rails, or too many"},
+			check{slices.ContainsFunc(w.Pairs, func(p RailPair) bool { return !word(p.Client) || !word(p.Server) }), "name of a rail too long or not UTF-8"},
+		)
+	}
+	return err
+}
+
+func validFilter(rules [][]byte) bool {
+	return len(rules) <= maxList && !slices.ContainsFunc(rules, func(r []byte) bool { return len(r) > maxPath })
 }
 
 func (s *RailSet) validate() error {
