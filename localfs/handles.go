@@ -22,6 +22,7 @@ type dirNode struct {
 	parent *dirNode
 	name   string // without parent: the path to open
 	shown  string // without parent: what Path begins with
+	holds  bool   // an argument of a source: what is above it is none of its tree
 	flags  int    // of open(2), beside O_DIRECTORY
 
 	// Of handles.mu:
@@ -50,6 +51,14 @@ func (n *dirNode) Path() string {
 	}
 	slices.Reverse(names)
 	return joinPath(n.shown, strings.Join(names, "/"))
+}
+
+// below is the path of an entry in the node, from what holds the argument on.
+func (n *dirNode) below(name string) string {
+	for ; n.parent != nil && !n.holds; n = n.parent {
+		name = n.name + "/" + name
+	}
+	return name
 }
 
 func joinPath(dir, name string) string {

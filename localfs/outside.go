@@ -34,7 +34,7 @@ func leadsOutside(text string, depth int) bool {
 // depth is how many directories lie between a node and the one that all others are below.
 func (n *dirNode) depth() int {
 	d := 0
-	for ; n.parent != nil; n = n.parent {
+	for ; n.parent != nil && !n.holds; n = n.parent {
 		d++
 	}
 	return d

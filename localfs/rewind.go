@@ -44,7 +44,7 @@ func (s *Source) Name() []byte {
 	}
 	fmt.Fprintf(h, "%q\n", host)
 	for _, t := range s.tops {
-		path, err := filepath.Abs(t.Arg)
+		path, err := filepath.Abs(filepath.Join(s.below, t.Arg))
 		if err != nil {
 			path = t.Arg // the current directory is gone
 		}

@@ -12,6 +12,7 @@ import (
 type Root struct {
 	fd   int
 	path string
+	host bool // it is the host's own: links that begin with a slash stay below it
 }
 
 // OpenRoot opens a directory; with create it and its missing parents are made.
@@ -26,6 +27,15 @@ func OpenRoot(dir string, create bool) (*Root, error) {
 		return nil, fmt.Errorf("open root: %w", &os.PathError{Op: "open", Path: dir, Err: err})
 	}
 	return &Root{fd: fd, path: dir}, nil
+}
+
+// OpenHost opens the host's own root, for somebody who may go wherever the process may.
+func OpenHost() (*Root, error) {
+	r, err := OpenRoot("/", false)
+	if err == nil {
+		r.host = true
+	}
+	return r, err
 }
 
 // Path is the directory as it was named to OpenRoot.
@@ -67,6 +77,9 @@ func (r *Root) openBeneath(path string) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	if r.host {
+		how.Resolve = unix.RESOLVE_IN_ROOT
 	}
 	for range maxRaces {
 		fd, err = eintrInt(func() (int, error) { return unix.Openat2(r.fd, path, &how) })

@@ -188,7 +188,10 @@ func (s *Sink) makeHidden(make func(hidden string) error) (string, error) {
 
 // renameHidden gives a hidden entry its name, or removes it.
 func (s *Sink) renameHidden(dir int, hidden, name string) error {
-	err := renameat(dir, hidden, dir, name)
+	err := s.backUp(dir, name)
+	if err == nil {
+		err = renameat(dir, hidden, dir, name)
+	}
 	if err == nil {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 type Source struct {
 	o     SourceOptions
 	h     *handles
+	below string // of a source below a root: the root's path
 	tops  []top
 	links *linkTable
 	ids   *idNames
@@ -28,6 +29,7 @@ type Source struct {
 	left   []top   // arguments not walked yet
 	stack  []frame // directories being walked, the innermost last
 	lastID uint64
+	dev    uint64   // file system of the argument
 	buf    []byte   // getdents(2)
 	xattrs []byte   // one entry's, nil if never asked for
 	pseudo pseudoFS // of the device met last
@@ -50,38 +52,50 @@ func OpenSource(args []string, o SourceOptions) (*Source, error) {
 }
 
 func openSource(args []string, o SourceOptions, handleLimit, linkLimit int) (*Source, error) {
+	s := newSource(o, handleLimit, linkLimit)
+	parents := map[string]*dirNode{}
+	return s, s.gather(args, func(arg string) ([]top, error) {
+		t, err := s.look(arg, parents)
+		return []top{t}, err
+	})
+}
+
+func newSource(o SourceOptions, handleLimit, linkLimit int) *Source {
 	if o.Problem == nil {
 		o.Problem = func(string, error) {}
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	s := &Source{
+	return &Source{
 		o: o, h: newHandles(handleLimit), links: newLinkTable(linkLimit, o.Logger),
 		ids: newIDNames(), buf: make([]byte, direntBuf),
 	}
+}
+
+// gather has look find the tops of every argument. On error the source is closed.
+func (s *Source) gather(args []string, look func(arg string) ([]top, error)) error {
 	var failed []string
 	var errs []error
-	parents := map[string]*dirNode{}
 	for _, arg := range args {
-		t, err := s.look(arg, parents)
+		tops, err := look(arg)
 		if err != nil {
 			failed, errs = append(failed, arg), append(errs, err)
 			continue
 		}
-		s.tops = append(s.tops, t)
+		s.tops = append(s.tops, tops...)
 	}
 	if len(s.tops) == 0 {
 		for i, err := range errs {
 			errs[i] = fmt.Errorf("source %s: %w", failed[i], err)
 		}
-		return nil, errors.Join(append(errs, s.Close())...)
+		return errors.Join(append(errs, s.Close())...)
 	}
 	for i, err := range errs {
-		o.Problem(failed[i], err)
+		s.o.Problem(failed[i], err)
 	}
 	s.left = s.tops
-	return s, nil
+	return nil
 }
 
 // look finds out what an argument is. Arguments in one directory share its node.
@@ -149,6 +163,25 @@ func (s *Source) Tops() []Top {
 		list[i] = t.Top
 	}
 	return list
+}
+
+// Together says what arguments are as the entries of one transfer: how many have a name of
+// their own, and whether there is one that stands for its contents. Two of the same name
+// would end as one: that Is ErrUsage.
+func Together(tops []Top) (n int, contents bool, err error) {
+	seen := map[string]string{}
+	for _, t := range tops {
+		if t.Contents {
+			contents = true
+			continue
+		}
+		n++
+		if other, ok := seen[t.Name]; ok {
+			return n, contents, usagef("%s and %s would both become %s", other, t.Arg, t.Name)
+		}
+		seen[t.Name] = t.Arg
+	}
+	return n, contents, nil
 }
 
 // Path is an entry's name for people: the argument as typed, and what is below.

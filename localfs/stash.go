@@ -140,6 +140,9 @@ func (s *Sink) Link(p Put) (bool, error) {
 func (s *Sink) linkGroup(st *stash, dir int, p *Put) error {
 	group := groupName(p)
 	if p.GroupLast {
+		if err := s.backUp(dir, p.Name); err != nil {
+			return err
+		}
 		return moveGroup(st, dir, group, p.Name)
 	}
 	link := func(name string) error { return linkat(st.fd, group, dir, name, 0) }

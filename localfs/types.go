@@ -108,10 +108,19 @@ type SourceOptions struct {
 	Xattrs bool   // fill Meta.Xattrs
 	Direct Direct // how large files are read
 
+	// Exclude says of a path, relative to where an argument lies (or to itself, where it
+	// stands for its contents), whether it is left out, with all that is in it; nil: nothing is.
+	Exclude func(path string, dir bool) bool
+	Only    *Only // what is walked below the arguments; nil: everything
+	OneFS   bool  // a directory where another file system is mounted is sent, but not what is in it
+
 	// SafeLinks leaves out symlinks that lead out of the argument they were found in: they
 	// are an ErrOutside for Problem. Else Outside, if not nil, is told of each.
 	SafeLinks bool
 	Outside   func(path, text string)
+
+	// Typed is what a path that was typed means below the root of SourceAt; nil: itself.
+	Typed func(path string) string
 
 	// Problem is told of everything that is left out, and why, with the path
 	// as a person would type it. It is called by OpenSource and Next only.
@@ -130,13 +139,15 @@ type Top struct {
 // SinkOptions are what a session was granted. Permission bits (0777) and
 // mtimes are always kept.
 type SinkOptions struct {
-	Owner      bool // owner and group, by name where this host knows the name
-	Special    bool // setuid, setgid, sticky
-	Xattr      bool // user.* attributes
-	AllXattr   bool // trusted.* and security.* as well, if running as root
-	NumericIDs bool // owner and group by number
-	Fsync      bool // a file is on the disk before it has its name, all else with Sync
-	SafeLinks  bool // no symlinks that lead out of the session's target: they are an ErrOutside
+	Owner      bool   // owner and group, by name where this host knows the name
+	Special    bool   // setuid, setgid, sticky
+	Xattr      bool   // user.* attributes
+	AllXattr   bool   // trusted.* and security.* as well, if running as root
+	NumericIDs bool   // owner and group by number
+	Delete     bool   // what the sender does not have may go
+	Fsync      bool   // a file is on the disk before it has its name, all else with Sync
+	Backup     string // what is replaced keeps its name with this behind it; "": it goes
+	SafeLinks  bool   // no symlinks that lead out of the session's target: they are an ErrOutside
 }
 
 // Base is a resolved Target.

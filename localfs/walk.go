@@ -21,6 +21,7 @@ type frame struct {
 	up    uint64   // its parent's
 	stat  FileID   // as the walk met it
 	names []string // read and not yet visited
+	only  *Only    // what is to be visited; nil: everything
 	end   bool     // nothing more to read
 }
 
@@ -48,10 +49,12 @@ func (s *Source) advance() *Entry {
 	t := s.left[0]
 	s.left = s.left[1:]
 	if t.Contents {
-		s.push(frame{node: t.node, stat: t.id})
+		s.dev = t.id.Dev
+		s.push(frame{node: t.node, stat: t.id, only: s.only()})
 		return nil
 	}
-	e, err := s.visit(t.node, t.Name, 0, t.follow)
+	s.dev = t.id.Dev
+	e, err := s.visit(t.node, t.Name, 0, t.follow, s.only())
 	if err != nil {
 		s.o.Problem(t.Arg, err)
 	}
@@ -72,9 +75,10 @@ func (s *Source) step(f *frame) *Entry {
 	name := f.names[0]
 	f.names = f.names[1:]
 	node := f.node
-	e, err := s.visit(node, name, f.id, s.o.Follow)
+	only := f.only
+	e, err := s.visit(node, name, f.id, s.o.Follow, only.in(name))
 	// Gone between being listed and being looked at: as if never there.
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && (only != nil || !errors.Is(err, fs.ErrNotExist)) {
 		s.o.Problem(joinPath(node.Path(), name), err)
 	}
 	return e
@@ -98,6 +102,10 @@ func (s *Source) leave(f frame) *Entry {
 
 // fill reads the next block of names. A directory that can't be read is at its end.
 func (s *Source) fill(f *frame) {
+	if f.only != nil {
+		f.names, f.end = f.only.names(), true
+		return
+	}
 	n, err := s.readBlock(f.node)
 	if err != nil {
 		s.o.Problem(f.node.Path(), fmt.Errorf("read directory: %w", err))
@@ -115,8 +123,16 @@ func (s *Source) readBlock(n *dirNode) (int, error) {
 	return eintrInt(func() (int, error) { return unix.ReadDirent(fd, s.buf) })
 }
 
-// visit makes the entry of one name; a directory's children come next.
-func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (*Entry, error) {
+// only is what is walked below an argument.
+func (s *Source) only() *Only {
+	if s.o.Only == nil || s.o.Only.whole {
+		return nil
+	}
+	return s.o.Only
+}
+
+// visit makes the entry of one name, nil if it is left out; a directory's children come next.
+func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool, only *Only) (*Entry, error) {
 	if reserved(name) {
 		return nil, errLeftOver
 	}
@@ -129,6 +145,9 @@ func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (
 	if err != nil {
 		return nil, err
 	}
+	if s.o.Exclude != nil && s.o.Exclude(node.below(name), st.Mode&unix.S_IFMT == unix.S_IFDIR) {
+		return nil, nil
+	}
 	e, err := s.entry(node, dir, name, &st, follow)
 	if err != nil {
 		return nil, err
@@ -140,7 +159,8 @@ func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool) (
 		if !follow {
 			flags |= unix.O_NOFOLLOW
 		}
-		s.push(frame{node: newNode(node, name, flags), id: e.ID, up: parent, stat: fileID(&st)})
+		mounted := s.o.OneFS && st.Dev != s.dev
+		s.push(frame{node: newNode(node, name, flags), id: e.ID, up: parent, stat: fileID(&st), only: only, end: mounted})
 	}
 	return e, nil
 }
