@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"scp_rdma/control"
 	"scp_rdma/localfs"
 	"scp_rdma/wire"
@@ -29,38 +31,46 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 	if cfg.RetryFor == 0 {
 		cfg.RetryFor = DefaultRetryFor
 	}
-	j := &journey{cfg: cfg, addrs: cfg.Server.Addrs, started: time.Now()}
-	if len(j.addrs) == 0 {
-		j.addrs = []string{cfg.Server.Addr}
+	j := newJourney(&cfg.Server, cfg.RetryFor, cfg.Observer, cfg.Logger)
+	j.rewind = func() error {
+		cfg.EveryRail = false // what had to carry has carried
+		return cfg.Source.Rewind()
 	}
-	for {
-		if j.lost != nil {
-			j.cfg.Server.Addrs = j.addrs
-		}
-		s := newSender(j.cfg)
+	return j.run(ctx, func() trip {
+		s := newSender(cfg)
 		s.continues = j.continues
-		if cfg.Observer != nil {
-			cfg.Observer.Watch(s.snapshot)
-		}
-		err := s.session(ctx)
-		if n := s.count.duplicate.Load(); n > 0 {
-			s.log.Debug("heard of entries that had ended", "count", n)
-		}
-		rep := j.add(s)
-		switch {
-		case err == nil:
-			return rep, nil
-		case ctx.Err() != nil:
-			return rep, withPeer(j.cfg.Server.Addr, fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx)))
-		case !j.again(ctx, s, err):
-			return rep, j.why(withPeer(j.cfg.Server.Addr, err))
-		}
-	}
+		return s
+	})
 }
+
+// trip is one session of a journey.
+type trip interface {
+	session(ctx context.Context) error
+	report() *Report
+	snapshot() Snapshot
+	began() bool        // the target was open
+	gotOn() bool        // something was carried
+	cut(err error) bool // the server was lost, or stopped: it may be there again
+	known() (id []byte, addrs []string)
+}
+
+// began implements trip.
+func (s *sender) began() bool { return isClosed(s.opened) }
+
+// gotOn implements trip.
+func (s *sender) gotOn() bool { return s.acked.Load() }
+
+// known implements trip.
+func (s *sender) known() (id []byte, addrs []string) { return slices.Clone(s.id[:]), s.addrs }
 
 // journey is one transfer, over as many sessions as it takes.
 type journey struct {
-	cfg       SendConfig
+	server   *control.DialConfig // of the next session
+	retryFor time.Duration
+	observer Observer
+	log      hclog.Logger
+	rewind   func() error // before another session
+
 	started   time.Time
 	before    *Report  // of the sessions before; nil: there were none
 	continues []byte   // number of the session that was lost
@@ -71,33 +81,64 @@ type journey struct {
 	tries int       // since then
 }
 
+func newJourney(server *control.DialConfig, retryFor time.Duration, o Observer, log hclog.Logger) *journey {
+	j := &journey{server: server, retryFor: retryFor, observer: o, log: loggerOr(log), addrs: server.Addrs, started: time.Now()}
+	if len(j.addrs) == 0 {
+		j.addrs = []string{server.Addr}
+	}
+	return j
+}
+
+// run makes sessions until one ends well, or there is no hope.
+func (j *journey) run(ctx context.Context, begin func() trip) (*Report, error) {
+	for {
+		if j.lost != nil {
+			j.server.Addrs = j.addrs
+		}
+		t := begin()
+		if j.observer != nil {
+			j.observer.Watch(t.snapshot)
+		}
+		err := t.session(ctx)
+		rep := j.add(t)
+		switch {
+		case err == nil:
+			return rep, nil
+		case ctx.Err() != nil:
+			return rep, withPeer(j.server.Addr, fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx)))
+		case !j.again(ctx, t, err):
+			return rep, j.why(withPeer(j.server.Addr, err))
+		}
+	}
+}
+
 // again waits until the server may be looked for once more; false: not any more.
-func (j *journey) again(ctx context.Context, s *sender, err error) bool {
+func (j *journey) again(ctx context.Context, t trip, err error) bool {
 	switch {
-	case s.cut(err):
-		if j.lost == nil || s.acked.Load() {
+	case t.cut(err):
+		if j.lost == nil || t.gotOn() {
 			j.lost, j.since, j.tries = err, time.Now(), 0
 		}
-		j.continues = slices.Clone(s.id[:])
-		for _, a := range s.addrs {
+		var addrs []string
+		j.continues, addrs = t.known()
+		for _, a := range addrs {
 			if !slices.Contains(j.addrs, a) {
 				j.addrs = append(slices.Clone(j.addrs), a)
 			}
 		}
-	case j.lost == nil || isClosed(s.opened) || !mayHeal(err):
+	case j.lost == nil || t.began() || !mayHeal(err):
 		return false
 	}
-	left := j.cfg.RetryFor - time.Since(j.since)
-	if left <= 0 || j.cfg.Source.Rewind() != nil {
+	left := j.retryFor - time.Since(j.since)
+	if left <= 0 || j.rewind() != nil {
 		return false
 	}
-	if j.cfg.Observer != nil {
-		j.cfg.Observer.Lost(withPeer(j.cfg.Server.Addr, err), left)
+	if j.observer != nil {
+		j.observer.Lost(withPeer(j.server.Addr, err), left)
 	}
 	pause := min(againPause<<min(j.tries, 8), againPauseMax, left)
 	j.tries++
-	j.cfg.EveryRail = false // what had to carry has carried
-	s.log.Info("looking for the server again", "addresses", j.addrs, "in", pause, "error", err)
+	j.log.Info("looking for the server again", "addresses", j.addrs, "in", pause, "error", err)
 	waitFor(ctx.Done(), pause) // if it has ended the next session ends at once, with the reason
 	return true
 }
@@ -105,14 +146,14 @@ func (j *journey) again(ctx context.Context, s *sender, err error) bool {
 // why is what the transfer ended with: what the server was lost with, and what has
 // kept it from being found again.
 func (j *journey) why(err error) error {
-	if j.lost == nil || j.cfg.RetryFor <= 0 {
+	if j.lost == nil || j.retryFor <= 0 {
 		return err
 	}
-	lost := withPeer(j.cfg.Server.Addr, j.lost)
+	lost := withPeer(j.server.Addr, j.lost)
 	if errors.Is(err, j.lost) {
-		return fmt.Errorf("%w; it got no further in %v (--retry-for)", lost, j.cfg.RetryFor)
+		return fmt.Errorf("%w; it got no further in %v (--retry-for)", lost, j.retryFor)
 	}
-	return fmt.Errorf("%w; not there again within %v (--retry-for): %w", lost, j.cfg.RetryFor, err)
+	return fmt.Errorf("%w; not there again within %v (--retry-for): %w", lost, j.retryFor, err)
 }
 
 // cut says whether an error is that the connection to a server that had a target open
@@ -143,8 +184,8 @@ func mayHeal(err error) bool {
 }
 
 // add counts a session in, and gives the report of all so far.
-func (j *journey) add(s *sender) *Report {
-	r := s.report()
+func (j *journey) add(t trip) *Report {
+	r := t.report()
 	if b := j.before; b != nil {
 		// What an earlier session has put is skipped by this one. Of some of it the word
 		// may have been lost: that counts as skipped.
@@ -161,7 +202,7 @@ func (j *journey) add(s *sender) *Report {
 			r.Transport = b.Transport
 		}
 		r.Rails = addRails(b.Rails, r.Rails)
-		if isClosed(s.opened) {
+		if t.began() {
 			r.Reconnected++
 		}
 	}

@@ -38,6 +38,13 @@ type Source interface {
 	Rewind() error
 }
 
+// Offer is what a server sends from; localfs.Source is one.
+type Offer interface {
+	Source
+	Tops() []localfs.Top
+	Close() error
+}
+
 // Sink is where files are put; localfs.Sink is one. All methods may be called
 // by several goroutines at once.
 type Sink interface {
@@ -55,6 +62,13 @@ type Sink interface {
 	// Link makes one more name for the first committed file of the group. It
 	// returns false if there is no such file to link to: its bytes are needed.
 	Link(p localfs.Put) (bool, error)
+	// Peek says what is there under a name, of whatever kind; false: nothing is.
+	Peek(parent *localfs.Dir, name string) (localfs.Found, bool, error)
+	// List gives what lies in a directory of the session, Reopen opens one that was finished,
+	// and Remove removes what is in it.
+	List(d *localfs.Dir) ([]localfs.Listed, error)
+	Reopen(base *localfs.Dir, names []string, id localfs.FileID) (*localfs.Dir, error)
+	Remove(d *localfs.Dir, name string, r *localfs.Removal) error
 	// Look says what file is there already under the name; false: none is.
 	Look(p localfs.Put) (localfs.Found, bool, error)
 	// Settle gives that file the metadata of p. One that has changed meanwhile Is localfs.ErrChanged.
@@ -107,7 +121,8 @@ type SendConfig struct {
 	SlotSize   int                 // bytes; 0: DefaultSlotSize
 	Window     int                 // entries open at once; 0: DefaultWindow
 	NoChecksum bool
-	Encrypt    bool // every frame is sealed
+	Encrypt    bool     // every frame is sealed
+	Limit      *Limiter // of what is sent; nil: none
 
 	Source Source
 	Target localfs.Target
@@ -118,9 +133,36 @@ type SendConfig struct {
 	Compare      wire.Compare  // how files that are there are known to be the same
 	ModifyWindow time.Duration // times that differ by no more are equal
 	Verify       bool          // the server reads each file back from its disk
+	Choose       wire.Choose   // which entries are wanted
+	Backup       string        // what is replaced keeps its name with this behind it; "": it goes
+	Delete       Delete
 
 	Observer Observer     // nil: nobody watches
 	Logger   hclog.Logger // nil: silent
+}
+
+// Delete is whether, once all has arrived, what the sender does not have goes from the
+// directories that it has.
+type Delete struct {
+	Wanted bool
+	Max    int64    // entries; less than 0: any number
+	Filter []string // rules of what is not touched: those that leave out something at the source
+	// Clean says whether nothing of the source was left out that should be there. If
+	// something was, nothing goes. nil: it is so.
+	Clean func() bool
+}
+
+// into writes it into an Open.
+func (d *Delete) into(o *wire.Open) {
+	if o.Delete = d.Wanted; !d.Wanted {
+		return
+	}
+	if d.Max >= 0 {
+		o.MaxDelete = d.Max + 1
+	}
+	for _, line := range d.Filter {
+		o.Filter = append(o.Filter, []byte(line))
+	}
 }
 
 // ServeConfig describes a server.
@@ -134,6 +176,10 @@ type ServeConfig struct {
 	NewSink func(keys.Holder, localfs.SinkOptions) (Sink, error)
 	Grant   localfs.SinkOptions // for keys whose rights are open
 
+	// NewSource opens what a client asks for, below the directory of whoever has proved the
+	// key. nil: the server only receives.
+	NewSource func(h keys.Holder, paths []string, o localfs.SourceOptions) (Offer, error)
+
 	// Describe tells what this host has, as JSON of at most wire.MaxReport bytes, to
 	// a client that inspects it. nil: nothing but the names of its rails.
 	Describe func(context.Context) []byte
@@ -145,7 +191,8 @@ type ServeConfig struct {
 	// goes; nil: only where they came.
 	Addrs func() []string
 
-	Encrypt bool // take sealed frames only
+	Encrypt bool     // take sealed frames only
+	Limit   *Limiter // of all that is received and sent, of all sessions; nil: none
 
 	Once   bool          // return after the first session
 	Grace  time.Duration // for running sessions when ctx ends; 0: none
@@ -198,6 +245,7 @@ type Problem struct {
 	Path   string
 	Err    error
 	Remote bool // the receiver says so
+	Sent   bool // it was sent all the same: a word of warning
 }
 
 // Phase is what a transfer is at.
@@ -248,6 +296,7 @@ type Report struct {
 	Reconnected                  uint64 // times that the connection was lost and came again
 	Damaged                      uint64 // frames that did not verify and were sent again
 	CarriedAgain                 uint64 // bytes that another stream carried because theirs broke
+	Deleted                      uint64 // entries that the source did not have
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration
 	Transport                    string
@@ -268,4 +317,5 @@ type SessionInfo struct {
 	Peer   string // the client's address
 	Name   string // of its key; "" without
 	Target string // relative to the server's directory
+	Sends  bool   // it sends from there
 }

@@ -53,6 +53,7 @@ type kit struct {
 	encrypt  bool // the server takes nothing else
 	left     bool // temporaries may be left in the end
 	faults   faults
+	limit    *engine.Limiter // nil: none
 }
 
 // faults are those of either end, and how a transfer must be for them to matter.
@@ -134,7 +135,10 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 				}
 				return s, nil
 			},
-			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt,
+			NewSource: func(h keys.Holder, paths []string, o localfs.SourceOptions) (engine.Offer, error) {
+				return root.SourceAt(h.Dir, paths, o)
+			},
+			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit,
 		})
 	}()
 	t.Cleanup(func() {

@@ -43,6 +43,8 @@ type receiver struct {
 
 	// From Open.
 	how     wire.Compare  // how files that are there are known to be the same
+	choose  wire.Choose   // which entries are wanted
+	del     *deleting     // nil: nothing is deleted
 	within  time.Duration // times that differ by no more are equal
 	suspect bool          // what an earlier boot of this host has left there is not believed by its times
 	verify  bool
@@ -56,7 +58,12 @@ type receiver struct {
 	noteErr error
 	cut     error // another session has come in the place of this one; under mu
 
-	inspected bool // there is no target: streams are proved, nothing is taken
+	inspected bool        // there is no target: streams are proved, nothing is taken
+	asked     *wire.Fetch // the client wants to be sent something
+	giving    given       // which is this
+	troubled  atomic.Bool // some of it could not be sent
+	fetch     *fetching   // this receiver is the client; nil: it is not
+	gone      atomic.Bool // nothing more can be heard on control
 
 	queue admitQueue
 	out   outbox
@@ -75,7 +82,7 @@ type receiver struct {
 
 // recvTotals counts what was made.
 type recvTotals struct {
-	files, dirs, symlinks, links, bytes, failed, skipped, dropped atomic.Uint64
+	files, dirs, symlinks, links, bytes, failed, skipped, dropped, unverified atomic.Uint64
 }
 
 func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn) *receiver {
@@ -90,9 +97,18 @@ func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn
 // session serves one client from its Hello to Bye.
 func (r *receiver) session(ctx context.Context) error {
 	err := r.greet(ctx)
-	if err == nil {
+	switch {
+	case err != nil:
+	case r.asked != nil:
+		return r.give(ctx, r.asked)
+	default:
 		err = r.receive(ctx)
 	}
+	return r.conclude(ctx, err)
+}
+
+// conclude ends a session, and returns what it ended with.
+func (r *receiver) conclude(ctx context.Context, err error) error {
 	if r.sink != nil {
 		if err == nil && !r.inspected {
 			r.unmark()
@@ -146,7 +162,7 @@ func (r *receiver) greet(ctx context.Context) error {
 			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
 			Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
 		},
-		Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt},
+		Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect},
 	})
 	if err != nil {
 		return err
@@ -160,6 +176,9 @@ func (r *receiver) greet(ctx context.Context) error {
 		return r.open(hctx, m)
 	case *wire.Inspect:
 		return r.inspect(hctx, m)
+	case *wire.Fetch:
+		r.asked = m
+		return nil
 	case *wire.Bye:
 		return &RemoteError{Code: m.Code, Text: m.Text}
 	}
@@ -193,7 +212,7 @@ func (r *receiver) sealed(encrypt bool) (err error) {
 	return err
 }
 
-// open makes the target ready and says so.
+// open does what the client asks for, as far as it may.
 func (r *receiver) open(ctx context.Context, o *wire.Open) error {
 	if err := r.sealed(o.Encrypt); err != nil {
 		return err
@@ -203,15 +222,23 @@ func (r *receiver) open(ctx context.Context, o *wire.Open) error {
 	}
 	holder := r.conn.Holder()
 	may, err := rights(holder, r.cfg.Grant)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case o.Delete && !may.Delete:
+		return denied(holder.Name, "delete")
 	}
 	grant := localfs.SinkOptions{
 		Owner: o.Owner && may.Owner, Special: may.Special,
 		Xattr: o.Xattr && may.Xattr, AllXattr: o.Xattr && may.AllXattr, NumericIDs: o.NumericIDs,
-		Fsync: o.Fsync,
+		Fsync: o.Fsync, Backup: string(o.Backup),
 	}
-	sink, err := r.cfg.NewSink(holder, grant)
+	return r.openTarget(o, grant)
+}
+
+// openTarget makes the target ready, and says so.
+func (r *receiver) openTarget(o *wire.Open, grant localfs.SinkOptions) error {
+	sink, err := r.cfg.NewSink(r.conn.Holder(), grant)
 	if err != nil {
 		return err
 	}
@@ -223,6 +250,10 @@ func (r *receiver) open(ctx context.Context, o *wire.Open) error {
 		}
 	}
 	r.source, r.how, r.within, r.verify, r.fsync = o.Source, o.Compare, time.Duration(o.Window), o.Verify, o.Fsync
+	r.choose = o.Choose
+	if r.del, err = newDeleting(o); err != nil {
+		return err
+	}
 	r.base, err = sink.Resolve(localfs.Target{
 		Path: string(o.Path), Exact: o.Exact, Tops: int(o.Tops), Contents: o.Contents, NotInside: inside, Continues: r.continues,
 	})
@@ -253,7 +284,7 @@ func rights(h keys.Holder, open localfs.SinkOptions) (localfs.SinkOptions, error
 	}
 	return localfs.SinkOptions{
 		Owner: h.Rights.Has(keys.Owner), Special: h.Rights.Has(keys.Special),
-		Xattr: h.Rights.Has(keys.Xattr), AllXattr: h.Rights.Has(keys.XattrAll),
+		Xattr: h.Rights.Has(keys.Xattr), AllXattr: h.Rights.Has(keys.XattrAll), Delete: h.Rights.Has(keys.Delete),
 	}, nil
 }
 
@@ -285,6 +316,9 @@ func (r *receiver) receive(ctx context.Context) error {
 		return err
 	}
 	r.streams = streams
+	if r.fetch != nil {
+		r.fetch.streams.Store(streams)
+	}
 	c.run(r.readControl)
 	c.run(r.admitAll)
 	c.run(r.deliver)
@@ -314,14 +348,24 @@ func (r *receiver) leaveAll() {
 }
 
 func (r *receiver) info() SessionInfo {
-	return SessionInfo{ID: hex.EncodeToString(r.id[:4]), Peer: r.conn.RemoteAddr().String(), Name: r.conn.Holder().Name, Target: r.base.Path}
+	target := r.base.Path
+	if r.asked != nil {
+		target = r.giving.name()
+	}
+	return SessionInfo{ID: hex.EncodeToString(r.id[:4]), Peer: r.conn.RemoteAddr().String(), Name: r.conn.Holder().Name, Target: target, Sends: r.asked != nil}
 }
 
 func (r *receiver) report() Report {
+	if s := r.giving.sender; s != nil {
+		return *s.report()
+	}
 	t := r.counted()
 	rep := Report{
 		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed, Skipped: t.Skipped,
 		Elapsed: time.Since(r.started), Encrypted: r.secret != nil,
+	}
+	if r.del != nil {
+		rep.Deleted = r.del.gone
 	}
 	if r.sink != nil {
 		rep.Dropped = r.sink.Dropped()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,6 +18,7 @@ func (r *receiver) readControl(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			r.gone.Store(!errors.Is(err, wire.ErrMalformed) && !errors.Is(err, wire.ErrUnknownType))
 			return lost(err)
 		}
 		if err := r.take(m); err != nil {
@@ -30,6 +32,11 @@ func (r *receiver) take(m wire.Message) error {
 	case *wire.Entries, *wire.Abort, *wire.Same, *wire.Done:
 		if r.inspected {
 			return fmt.Errorf("message %d where there is no target: %w", m.Type(), ErrProtocol)
+		}
+	}
+	if r.fetch != nil {
+		if done, err := r.takeGiven(m); done {
+			return err
 		}
 	}
 	switch m := m.(type) {
@@ -52,6 +59,21 @@ func (r *receiver) take(m wire.Message) error {
 		return &RemoteError{Code: m.Code, Text: m.Text}
 	}
 	return fmt.Errorf("message %d out of place: %w", m.Type(), ErrProtocol)
+}
+
+// takeGiven takes what only a server says that sends.
+func (r *receiver) takeGiven(m wire.Message) (done bool, err error) {
+	switch m := m.(type) {
+	case *wire.StreamJoin:
+		r.fetch.join.put(streamKey{m.Stream, m.Epoch}, m)
+	case *wire.Trouble:
+		r.takeTrouble(m)
+	case *wire.Walked:
+		r.fetch.walked.Store(true)
+	default:
+		return false, nil
+	}
+	return true, nil
 }
 
 // job is one thing for admitAll to do, in the order it came.
@@ -158,22 +180,32 @@ func (r *receiver) finish(d *wire.Done) error {
 		return fmt.Errorf("done twice: %w", ErrProtocol)
 	}
 	r.mu.Lock()
-	files, dirs, problems := len(r.files), len(r.dirs)-1, r.problems
+	files, dirs := len(r.files), len(r.dirs)-1
 	r.mu.Unlock()
 	if files != 0 || dirs != 0 {
 		return fmt.Errorf("done with %d files and %d directories open: %w", files, dirs, ErrProtocol)
 	}
+	r.deleteRest(d.Clean)
 	if err := r.sink.Sync(); err != nil {
 		return err
 	}
 	r.settled()
+	if r.fetch != nil {
+		r.fetch.last = *d
+	}
 	dropped := r.sink.Dropped()
 	r.done <- d.Totals
-	return r.conn.Send(&wire.Summary{
-		Totals:   r.counted(),
-		Dropped:  wire.Dropped{Owner: dropped.Owner, Special: dropped.Special, Xattr: dropped.Xattr},
-		Problems: problems,
-	})
+	sum := &wire.Summary{
+		Totals:  r.counted(),
+		Dropped: wire.Dropped{Owner: dropped.Owner, Special: dropped.Special, Xattr: dropped.Xattr},
+	}
+	if r.del != nil {
+		sum.Deleted = r.del.gone
+	}
+	r.mu.Lock()
+	sum.Problems = r.problems
+	r.mu.Unlock()
+	return r.conn.Send(sum)
 }
 
 // finished says whether Done was answered.

@@ -11,13 +11,17 @@ import (
 // inDir is a directory of the target whose children are still coming.
 type inDir struct {
 	id      uint64
+	name    string // as the sender has it
+	target  string // as it is named here
 	parent  *inDir
 	dir     *localfs.Dir
 	length  int // of its path below the target, bytes
 	meta    localfs.Meta
-	pending int  // children without an end
-	ended   bool // no more children will be announced
-	failed  bool // could not be made: its children can't either
+	pending int                 // children without an end
+	ended   bool                // no more children will be announced
+	failed  bool                // could not be made: its children can't either
+	names   map[string]struct{} // of its children, to delete the others
+	passed  bool                // is not there, and only what is there is wanted: so with its children
 }
 
 // pathOf is the length of a child's path below the target.
@@ -38,11 +42,17 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 	if e.Kind == wire.KindDirEnd {
 		return wire.Answer{}, r.endDir(e.ID)
 	}
+	if r.fetch != nil {
+		if err := r.fetch.announced(e); err != nil {
+			return wire.Answer{}, err
+		}
+	}
 	r.mu.Lock()
 	parent := r.dirs[e.Parent]
 	err := r.mayAdmit(e, parent)
 	if err == nil && parent != nil {
 		parent.pending++
+		r.announcedIn(parent, e)
 	}
 	r.mu.Unlock()
 	if err != nil {
@@ -55,6 +65,8 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 	case parent == nil:
 		r.totals.failed.Add(1)
 		return failed(e.ID, fmt.Errorf("%q: its directory is finished already", e.Name)), nil
+	case parent.passed:
+		return r.passOver(e, parent), nil
 	case parent.failed:
 		r.totals.failed.Add(1)
 		if e.Kind != wire.KindDir {
@@ -66,14 +78,10 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 	}
 	name := r.nameOf(e)
 	if n := parent.pathOf(name); n > r.limits.Path {
-		r.totals.failed.Add(1)
-		answer := failed(e.ID, fmt.Errorf("%q: a path of %d bytes, this server takes %d (--max-path)", name, n, r.limits.Path))
-		if e.Kind == wire.KindDir {
-			r.addDir(&inDir{id: e.ID, parent: parent, failed: true})
-			return answer, nil
-		}
-		r.childEnded(parent)
-		return answer, nil
+		return r.tooLong(e, parent, fmt.Errorf("%q: a path of %d bytes, this server takes %d (--max-path)", name, n, r.limits.Path)), nil
+	}
+	if r.passedOver(e, parent, name) {
+		return r.passOver(e, parent), nil
 	}
 	switch e.Kind {
 	case wire.KindDir:
@@ -83,6 +91,17 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 	case wire.KindFile, wire.KindDirEnd: // the end of a directory came no further than the first line
 	}
 	return r.admitFile(e, parent, name), nil
+}
+
+// tooLong fails an entry, and all that is in it.
+func (r *receiver) tooLong(e *wire.Entry, parent *inDir, err error) wire.Answer {
+	r.totals.failed.Add(1)
+	if e.Kind == wire.KindDir {
+		r.addDir(&inDir{id: e.ID, parent: parent, failed: true})
+	} else {
+		r.childEnded(parent)
+	}
+	return failed(e.ID, err)
 }
 
 // mayAdmit checks an entry against what is open. r.mu is held.
@@ -129,7 +148,7 @@ func (r *receiver) addDir(d *inDir) {
 }
 
 func (r *receiver) admitDir(e *wire.Entry, parent *inDir, name string) wire.Answer {
-	d := &inDir{id: e.ID, parent: parent, meta: metaOf(e), length: parent.pathOf(name)}
+	d := &inDir{id: e.ID, name: string(e.Name), target: name, parent: parent, meta: metaOf(e), length: parent.pathOf(name)}
 	dir, err := r.sink.Mkdir(parent.dir, name)
 	d.dir, d.failed = dir, err != nil
 	r.addDir(d)
@@ -186,7 +205,8 @@ func (r *receiver) childEnded(d *inDir) {
 		if !over {
 			return
 		}
-		if !d.failed {
+		if !d.failed && !d.passed {
+			r.doom(d)
 			r.finishDir(d)
 		}
 		d = d.parent

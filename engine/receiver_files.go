@@ -152,6 +152,7 @@ func (r *receiver) end(f *inFile, err error) wire.Result {
 		status := wire.StatusFailed
 		if errors.Is(err, ErrVerify) {
 			status = wire.StatusUnverified
+			r.totals.unverified.Add(1)
 		}
 		return wire.Result{ID: f.id, Status: status, Text: clip(err.Error())}
 	}

@@ -62,6 +62,9 @@ func (r *receiver) skip(f *inFile, found localfs.Found) wire.Answer {
 		r.sink.Forget(f.put)
 	}
 	r.totals.skipped.Add(1)
+	if r.fetch != nil {
+		r.fetch.skippedBytes.Add(uint64(f.put.Size))
+	}
 	r.forget(f)
 	return wire.Answer{ID: f.id, Action: wire.ActionSkip}
 }
@@ -285,6 +288,9 @@ func (r *receiver) haveOf(f *inFile, id localfs.FileID, length int, head wire.Jo
 	a := wire.Answer{ID: f.id, Action: wire.ActionNeed}
 	for _, s := range have.list {
 		a.Have = append(a.Have, wire.Range{From: s.from, To: s.to})
+	}
+	if r.fetch != nil {
+		r.fetch.resumes(a.Have)
 	}
 	f.mu.Lock()
 	f.have, f.half = have, h

@@ -124,6 +124,13 @@ func (in *inStreams) request(m *wire.StreamOpen) (transport.OpenRequest, transpo
 		Session: in.r.id, Key: in.r.key, Stream: m.Stream, Epoch: m.Epoch, Offer: m.Offer,
 		Slots: int(m.Slots), SlotSize: int(m.SlotSize), Control: pathOf(in.r.conn),
 	}
+	if f := in.r.fetch; f != nil {
+		pair, err := f.pair(m.Transport, local, peer)
+		if err != nil {
+			return none, nil, err
+		}
+		req.Pair, req.Initiator, req.Offer = pair, true, nil
+	}
 	if err := req.Validate(); err != nil {
 		return none, nil, err
 	}
@@ -169,7 +176,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 		return nil
 	}
 	w := newRecvWorker(in.r, st, streamKey{m.Stream, m.Epoch}, in.count(tr.Name(), st.Rail()))
-	in.joined(m.Stream, w.count)
+	in.joined(m.Stream, w.count, m.Local)
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	err = w.run(ctx)
 	closeErr := st.Close()
@@ -195,10 +202,25 @@ func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req tr
 		return nil, errors.Join(err, in.refuse(m, err))
 	}
 	defer func() { _ = ep.Close() }() // a no-op once it is connected
+	offer := m.Offer
+	var joins <-chan *wire.StreamJoin
+	if f := in.r.fetch; f != nil {
+		joins = f.join.expect(streamKey{m.Stream, m.Epoch})
+	}
 	if err := in.r.conn.Send(&wire.StreamReady{Stream: m.Stream, Epoch: m.Epoch, Offer: ep.Offer()}); err != nil {
 		return nil, err
 	}
-	st, err := ep.Connect(ctx, m.Offer)
+	if joins != nil {
+		join, err := wait(ctx, joins)
+		if err != nil {
+			return nil, err
+		}
+		if join.Error != "" {
+			return nil, &RemoteError{Code: wire.ByeNoTransport, Text: join.Error}
+		}
+		offer = join.Offer
+	}
+	st, err := ep.Connect(ctx, offer)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +234,8 @@ type onRail struct {
 }
 
 // joined counts a stream on a rail, once, however often it is joined.
-func (in *inStreams) joined(stream uint32, c *railCount) {
+func (in *inStreams) joined(stream uint32, c *railCount, peer string) {
+	c.peer.Store(&peer)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if at := (onRail{stream, c}); !in.on[at] {
@@ -242,7 +265,7 @@ func (in *inStreams) counted() (string, []RailReport) {
 	defer in.mu.Unlock()
 	var rails []RailReport
 	for _, c := range in.rails {
-		rails = append(rails, RailReport{Name: c.name, Streams: int(c.streams.Load()), Bytes: c.bytes.Load()})
+		rails = append(rails, RailReport{Name: c.name, Peer: c.peerName(), Streams: int(c.streams.Load()), Bytes: c.bytes.Load()})
 	}
 	return in.name, rails
 }

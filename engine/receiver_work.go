@@ -51,7 +51,9 @@ func (w *recvWorker) run(ctx context.Context) error {
 		}
 		// The credit goes back only now: a slow disk slows the sender. What was
 		// applied is told also if the stream can't take its slot any more.
-		err = w.stream.Release(slot)
+		if err = pace(ctx, w.r.cfg.Limit, int(w.head.DataLen)); err == nil {
+			err = w.stream.Release(slot)
+		}
 		w.r.out.result(units, corrupt, list)
 		if err != nil {
 			return err

@@ -34,9 +34,7 @@ type scout struct {
 
 // sendScout begins. stop must be called.
 func (s *sender) sendScout(ctx context.Context) *scout {
-	sc := &scout{found: make(chan *localfs.Entry, scoutAhead), ready: make(chan struct{})}
-	sc.hope, sc.cancel = context.WithCancelCause(ctx)
-	sc.work.Go(func() { sc.walk(sc.hope, s) })
+	sc := s.walkScout(ctx)
 	sc.work.Go(func() {
 		sc.probed = probe(sc.hope, s.cfg.Transports)
 		if len(sc.probed.sets) == 0 {
@@ -45,6 +43,14 @@ func (s *sender) sendScout(ctx context.Context) *scout {
 		}
 		close(sc.ready)
 	})
+	return sc
+}
+
+// walkScout begins to walk, and no more. stop must be called.
+func (s *sender) walkScout(ctx context.Context) *scout {
+	sc := &scout{found: make(chan *localfs.Entry, scoutAhead), ready: make(chan struct{})}
+	sc.hope, sc.cancel = context.WithCancelCause(ctx)
+	sc.work.Go(func() { sc.walk(sc.hope, s) })
 	return sc
 }
 

@@ -122,9 +122,29 @@ func (s *script) message() wire.Message {
 	case 17:
 		return &wire.Opened{Target: []byte(s.text()), Window: uint32(s.id()), Free: s.id()}
 	case 18:
-		return one[wire.Message](s, &wire.Ping{N: 1}, &wire.Pong{N: 1}, &wire.Inspect{}, &wire.Inspected{}, &wire.Open{Contents: true}, &wire.Authed{}, &wire.Auth{})
+		return one[wire.Message](s, &wire.Ping{N: 1}, &wire.Pong{N: 1}, &wire.Inspect{}, &wire.Inspected{}, &wire.Open{Contents: true}, &wire.Authed{}, &wire.Auth{}, &wire.Walked{},
+			&wire.StreamJoin{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3)), Offer: []byte(s.text()), Error: s.text()},
+			&wire.Trouble{Kind: wire.TroubleKind(s.n(4)), Path: []byte(s.text()), Text: s.text()}, s.fetch())
 	}
 	return one[wire.Message](s, &wire.Bye{}, &wire.Bye{Code: wire.ByeError, Text: s.text()}, &wire.Hello{Version: wire.Version})
+}
+
+// fetch asks for something.
+func (s *script) fetch() *wire.Fetch {
+	return &wire.Fetch{
+		Paths: append([][]byte{[]byte(s.path())}, few(s, func() []byte { return []byte(s.path()) })...),
+		Ways:  []wire.Way{{Transport: one(s, "mem", "mem", "mem", "x"), Pairs: []wire.RailPair{{Client: one(s, "mem", "mem", "x"), Server: one(s, "mem", "mem", "x")}}}},
+		Limits: wire.Limits{
+			Streams: one(s, uint32(2), 0, 1<<31), Slots: one(s, uint32(64), 0, 1<<31), SlotSize: one(s, uint32(1<<20), 4096, 0, 1<<31), Window: one(s, uint32(64), 1, 0, 1<<31),
+		},
+		Streams: one(s, uint32(1), 0, 70, 1<<31), Slots: one(s, uint32(2), 0, 1<<31), SlotSize: one(s, uint32(actorSlot), 0, 5, 1<<31),
+		Owner: s.n(2) == 1, Xattr: s.n(2) == 1, SafeLinks: s.n(2) == 1, NoChecksum: s.n(2) == 1, Encrypt: s.n(2) == 1, EveryRail: s.n(2) == 1,
+		RetryFor: one(s, int64(-1), 0, 1<<62, -1<<62), Filter: few(s, func() []byte { return []byte(one(s, "- d", "+ *", "- **/***", "- [", "x", "!")) }), OneFS: s.n(2) == 1,
+	}
+}
+
+func (s *script) path() string {
+	return one(s, "", "a", "d", "d/.", "*", "*/*", "out/secret", "out", "../outside/secret", "/", "d/../..", "[", "no", "link/large", "out/*", "\xff", "./d/e/empty")
 }
 
 // frame is the head of a frame.

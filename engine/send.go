@@ -39,6 +39,9 @@ func (s *sender) session(ctx context.Context) error {
 	if err == nil {
 		err = s.transfer(ctx)
 	}
+	if n := s.count.duplicate.Load(); n > 0 {
+		s.log.Debug("heard of entries that had ended", "count", n)
+	}
 	return s.end(ctx, err)
 }
 
@@ -79,6 +82,9 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 	}
 	copy(s.id[:], peer.Session)
 	s.addrs = peer.Addrs
+	if s.selects() && !slices.Contains(peer.Features, wire.FeatureSelect) {
+		return nil, fmt.Errorf("the server can't choose, back up or delete: it is an older version: %w", localfs.ErrUsage)
+	}
 	if s.key, err = s.conn.Derive(labelJoin); err != nil || !s.cfg.Encrypt {
 		return peer, err
 	}
@@ -87,6 +93,11 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 	}
 	s.secret, err = s.conn.Derive(labelSeal)
 	return peer, err
+}
+
+// selects says whether the receiver has to do what older ones don't know.
+func (s *sender) selects() bool {
+	return s.cfg.Choose != 0 || s.cfg.Backup != "" || s.cfg.Delete.Wanted
 }
 
 // room is how many bytes of data a slot takes.
@@ -213,8 +224,9 @@ func (s *sender) askTarget() error {
 		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
 		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, Fsync: s.cfg.Fsync, BootID: boot,
 		Source: s.cfg.Source.Name(), Compare: s.cfg.Compare, Window: int64(s.cfg.ModifyWindow), Verify: s.cfg.Verify,
-		Continues: s.continues, Encrypt: s.cfg.Encrypt,
+		Continues: s.continues, Encrypt: s.cfg.Encrypt, Choose: s.cfg.Choose, Backup: []byte(s.cfg.Backup),
 	}
+	s.cfg.Delete.into(open)
 	// A safety check with a bound: nobody types a thousand directories by hand.
 	for _, d := range dirs[:min(len(dirs), maxOpenDirIDs)] {
 		open.Dirs = append(open.Dirs, wire.FileID{Dev: d.Dev, Ino: d.Ino})
@@ -271,7 +283,12 @@ func (s *sender) transfer(ctx context.Context) error {
 func (s *sender) finish(ctx context.Context) error {
 	s.phase.Store(uint32(PhaseFinishing))
 	totals := s.totals()
-	if err := s.conn.Send(&wire.Done{Totals: totals}); err != nil {
+	done := &wire.Done{Totals: totals}
+	if s.asked {
+		done.Resent, done.Damaged, done.CarriedAgain = s.count.resent.Load(), s.count.damaged.Load(), s.count.carriedAgain.Load()
+	}
+	done.Clean = s.cfg.Delete.Wanted && s.count.failed.Load() == 0 && (s.cfg.Delete.Clean == nil || s.cfg.Delete.Clean())
+	if err := s.conn.Send(done); err != nil {
 		return err
 	}
 	select {
@@ -288,7 +305,7 @@ func (s *sender) compare(mine wire.Totals, sum *wire.Summary) error {
 		s.problem(Problem{Path: s.cfg.Server.Addr, Err: fmt.Errorf("%s", text), Remote: true})
 		s.count.failed.Add(1)
 	}
-	s.dropped = sum.Dropped
+	s.dropped, s.deleted = sum.Dropped, sum.Deleted
 	theirs := sum.Totals
 	mine.Failed, theirs.Failed = 0, 0
 	if mine != theirs {
@@ -307,6 +324,7 @@ func (s *sender) report() *Report {
 		Skipped: t.Skipped, SkippedBytes: s.count.skippedBytes.Load(), Resumed: s.count.resumed.Load(), Unverified: s.count.unverified.Load(),
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Encrypted: s.secret != nil, Rails: snap.Rails,
 	}
+	r.Deleted = s.deleted
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr
 	return r
 }

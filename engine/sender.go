@@ -24,6 +24,8 @@ type sender struct {
 	conn *control.Conn
 	crew *crew
 
+	asked bool // by the other side, which dials
+
 	scout *scout
 	meet  func(context.Context) error // what follows the handshake: greet, unless it only inspects
 
@@ -66,6 +68,7 @@ type sender struct {
 	watched atomic.Pointer[routes] // routes, for those who watch
 	current atomic.Pointer[localfs.Entry]
 	dropped wire.Dropped
+	deleted uint64
 }
 
 // sent is what one unit carried, and over which stream.

@@ -121,6 +121,9 @@ func withOwnReason(ctx context.Context, st transport.SendStream, err error) erro
 // tryPair opens one endpoint, has the peer open its own, and connects. The time
 // for that runs from when the target is open: before, the peer is busy with it.
 func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair) (transport.SendStream, error) {
+	if s.asked {
+		return s.dialled(ctx, tr, key, pair)
+	}
 	octx, opened := context.WithTimeout(ctx, connectTimeout)
 	defer opened()
 	ep, err := tr.Open(octx, transport.OpenRequest{

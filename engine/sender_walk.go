@@ -76,6 +76,11 @@ func (s *sender) announce(_ context.Context, in <-chan wire.Entry) error {
 			return err
 		}
 	}
+	if s.asked {
+		if err := s.conn.Send(&wire.Walked{}); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	s.walked = true
 	s.wake.Broadcast()

@@ -211,6 +211,9 @@ func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) e
 			return err
 		}
 	}
+	if err := pace(ctx, w.s.cfg.Limit, f.used); err != nil {
+		return err
+	}
 	w.count.bytes.Add(uint64(f.used))
 	w.unflushed = true
 	return w.stream.Send(ctx, slot)
