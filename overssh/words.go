@@ -18,6 +18,7 @@ type Request struct {
 	Timeout int64  `json:"timeout,omitempty"` // for a peer that is silent, ns
 	Encrypt bool   `json:"encrypt,omitempty"` // take nothing else
 	Verbose int    `json:"verbose,omitempty"`
+	Sends   bool   `json:"sends,omitempty"` // the other end, whatever it is asked for; Path means nothing
 }
 
 // Answer is what the other end says to it.

@@ -29,7 +29,7 @@ func bench(ctx context.Context, e env, con *console, o *options, host string, lo
 		return err
 	}
 	defer page.drop()
-	there, err := reach(ctx, e, con, o, to, log)
+	there, err := reach(ctx, e, con, o, job{to: to}, log)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 // portHabit is for the habit of scp's -p.
 const portHabit = "-p is the port; modes and times are always kept"
 
+// minLimit, bytes a second: a frame of 1 MiB takes 16 s then.
+const minLimit = 64 << 10
+
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
 	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f)); err != nil {
@@ -92,6 +95,18 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 		return usagef("clean only removes what is left over: it excludes -s, keygen and devices")
 	case o.bench && (o.server || o.keygen || o.devices || o.clean):
 		return usagef("bench only measures: it excludes -s, keygen, devices and clean")
+	case o.limit != 0 && o.limit < minLimit:
+		return usagef("--limit %d: it takes 64K or more", o.limit)
+	case f.Changed("max-delete") && (!o.deletes || o.maxDelete < 0):
+		return usagef("--max-delete N: it takes 0 or more, and needs --delete")
+	case o.deletes && o.selection.from != "":
+		return usagef("--delete and --files-from exclude each other: what a list does not name is not gone")
+	case f.Changed("suffix") && !o.backup:
+		return usagef("--suffix says how --backup names what it keeps: it needs it")
+	case o.suffix == "" || strings.Contains(o.suffix, "/"):
+		return usagef("--suffix %s: it is a part of a name", quote(o.suffix))
+	case o.selection.zero && o.selection.from == "":
+		return usagef("--from0 says how --files-from is written: it needs it")
 	case o.json && !o.devices && !o.bench:
 		return usagef("--json is for devices and bench")
 	case !o.bench && (f.Changed("html") || f.Changed("seconds")):
@@ -118,9 +133,9 @@ func (o *options) checkTimes() error {
 
 // checkSides finds flags of the other side.
 func (o *options) checkSides(f *pflag.FlagSet) error {
-	wrong, why := receiver, "is for receiving: it needs -s"
+	wrong, why := receiver, "is for servers: it needs -s"
 	if o.server {
-		wrong, why = sender, "is for sending, -s receives"
+		wrong, why = sender, "is for transfers, -s serves"
 	}
 	for _, g := range (&options{}).groups() {
 		if g.side != wrong {

@@ -19,6 +19,7 @@ type console struct {
 	out, err io.Writer
 	quiet    bool
 	rails    bool      // the summary shows the pairing
+	from     string    // host that is fetched from; "": it is sent to
 	bar      *progress // nil: no terminal
 
 	mu       sync.Mutex
@@ -144,9 +145,19 @@ func (c *console) Chosen(transport string, passed []error) {
 	}
 }
 
+// fetches says that all that comes comes from a host.
+func (c *console) fetches(host string) { c.from = host }
+
 // Problem implements engine.Observer. Devices and the like are skipped with a
 // warning; everything else was not copied, which is an error.
 func (c *console) Problem(p engine.Problem) {
+	if p.Sent {
+		c.leadsOutside("", "")
+		return
+	}
+	if c.from != "" {
+		p.Path = c.from + ":" + p.Path
+	}
 	if errors.Is(p.Err, localfs.ErrSpecial) {
 		if !c.quiet {
 			c.report(c.skipped, p)
@@ -228,7 +239,7 @@ func (c *console) end() {
 // summary says what came of a transfer.
 func (c *console) summary(r *engine.Report, done bool) {
 	c.mu.Lock()
-	lines := summarise(r, done, c.skipped, c.problems)
+	lines := summarise(r, done, c.from != "", c.skipped, c.problems)
 	if c.outside > 0 {
 		lines = append(lines, fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)",
 			plural(c.outside, "symlink leads", "symlinks lead")))

@@ -13,12 +13,14 @@ func help() string { return helpUsage() + helpRest() }
 
 // helpUsage shows what can be done.
 func helpUsage() string {
-	return `scp_rdma sends files and directory trees to another host at the speed of its NICs.
+	return `scp_rdma copies files and directory trees between hosts at the speed of their NICs.
 
 Usage:
   scp_rdma [flags] SRC... HOST:[PATH]             send, to a server that runs there
-  scp_rdma [flags] SRC... user@HOST:[PATH]        send, and have ssh start the server
-  scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    receive into DIR, until stopped
+  scp_rdma [flags] HOST:[PATH]... DST             fetch from there
+  scp_rdma [flags] SRC... user@HOST:[PATH]        send, and have ssh start the server;
+                                                  fetching too
+  scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    serve DIR, until stopped
   scp_rdma keygen [--key-file FILE]               make a key
   scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;
                                                   HOST's too, and what joins them
@@ -29,10 +31,11 @@ Usage:
   scp_rdma version | help
 
 Examples:
-  scp_rdma -s -o /srv/incoming                    on the host that receives
+  scp_rdma -s -o /srv/incoming                    on the other host
   scp_rdma model.bin server:                      /srv/incoming/model.bin
   scp_rdma photos server:2026/                    /srv/incoming/2026/photos
   scp_rdma run7/. server:run8                     run7's contents, in run8
+  scp_rdma 'server:run7/*.ckpt' server:log here/  fetch: patterns are the server's
   scp_rdma -j 8 -d eth2,eth3 dump.tar server:     8 streams over two NICs
   scp_rdma ./a:b '[fe80::1%eth0]:'                a colon in a name; IPv6
 
@@ -50,6 +53,8 @@ With user@HOST: or --ssh PATH is as in scp: from the home, / is the host's root.
   Several SRC need a directory. dir/ is dir; dir/., ., .. and / are their contents.
   HOST is a name, an IPv4 address, [IPv6] or [fe80::1%%eth0]. The first colon
   before any slash ends it; a SRC with a colon in its name is written ./a:b.
+  Fetching, the same holds of DST on this host. PATH may have patterns (* ? [...]) in
+  it, which the server expands; a file that has the very name goes before.
   A SRC called version, help, keygen, devices, bench or clean is written ./version
   and so on where it stands alone; with a HOST: behind it, it is sent.
 
@@ -62,6 +67,10 @@ What is kept: bytes, permission bits, modification times, symlinks, hard links,
 holes, empty and read-only directories; always, without a flag. Existing files are
 replaced. A file gets its name only when all of it has arrived. Devices, sockets
 and fifos are skipped with a warning.
+
+What is copied: --exclude, --include and --filter-from take rsync's patterns: foo
+anywhere, /foo where SRC lies, foo/ a directory; * ? [a-z] within a name, ** across
+slashes. The first rule that matches decides.
 
 When it breaks off: the same command goes on. Files that are there with the same size
 and time are skipped, half files of 8 MiB or more are gone on from; they lie beside

@@ -49,7 +49,7 @@ func inspect(ctx context.Context, e env, con *console, o *options, host string, 
 	if err != nil {
 		return err
 	}
-	there, err := reach(ctx, e, con, o, to, log)
+	there, err := reach(ctx, e, con, o, job{to: to}, log)
 	if err != nil {
 		return err
 	}

@@ -42,15 +42,21 @@ type options struct {
 	encrypt   bool
 	noEncrypt bool
 
-	ssh        bool   // the other end is started by ssh
-	rsh        string // which is this command
-	remotePath string // where scp_rdma is there
-	ports      portsValue
-	servesSSH  bool // this end was started by a client
-	portGiven  bool // -p
-	safeLinks  bool
-	user       string
-	noLandlock bool
+	ssh                                      bool   // the other end is started by ssh
+	rsh                                      string // which is this command
+	remotePath                               string // where scp_rdma is there
+	ports                                    portsValue
+	servesSSH                                bool // this end was started by a client
+	portGiven                                bool // -p
+	safeLinks                                bool
+	deletes                                  bool
+	maxDelete                                int64
+	limit                                    int64 // bytes a second; 0: none
+	update, existing, ignoreExisting, backup bool
+	suffix                                   string
+	selection                                selection
+	user                                     string
+	noLandlock                               bool
 
 	transport string
 	verbose   int
@@ -113,9 +119,9 @@ const (
 // groups declares every flag there is.
 func (o *options) groups() []flagGroup {
 	return []flagGroup{
-		{"Flags for sending", sender, o.sendFlags()},
-		{"Flags for receiving", receiver, o.serveFlags()},
-		{"Limits of a server (for receiving; a client over one is told, and waits)", receiver, o.limitFlags()},
+		{"Flags for transfers", sender, o.sendFlags()},
+		{"Flags for servers", receiver, o.serveFlags()},
+		{"Limits of a server (a client over one is told, and waits)", receiver, o.limitFlags()},
 		{"Flags for both", both, o.commonFlags()},
 	}
 }
@@ -146,7 +152,20 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVar(&o.checksum, "checksum", false, "compare what the server has by contents, not by size and time")
 	f.BoolVar(&o.ignore, "ignore-times", false, "send also what looks the same")
 	f.DurationVar(&o.within, "modify-window", 0, "take times for equal that differ by no more than `DUR`, like 2s for FAT")
+	f.BoolVarP(&o.update, "update", "u", false, "leave files alone that are newer at the destination")
+	f.BoolVar(&o.existing, "existing", false, "update what is there, and make nothing new")
+	f.BoolVar(&o.ignoreExisting, "ignore-existing", false, "leave alone what is there, and only make what isn't")
+	f.BoolVar(&o.deletes, "delete", false, "once all has arrived, delete from the directories that were copied what SRC does not have; not what filter rules leave out, and nothing at all if anything could not be copied")
+	f.Int64Var(&o.maxDelete, "max-delete", -1, "with --delete: no more than `N` entries (-1: any number)")
+	f.BoolVarP(&o.backup, "backup", "b", false, "what is replaced keeps its name with --suffix behind it")
+	f.StringVar(&o.suffix, "suffix", "~", "with --backup: `TEXT` behind the name")
 	f.BoolVar(&o.verify, "verify", false, "have the server read each file back from its disk, and compare, before it gets its name")
+	f.Var(ruleValue{o.selection.rules.Exclude, "PATTERN"}, "exclude", "leave out what matches `PATTERN`, by the rules of rsync: the first that matches counts, of these, of")
+	f.Var(ruleValue{o.selection.rules.Include, "PATTERN"}, "include", "which take in what matches `PATTERN`, and of")
+	f.Var(ruleValue{o.selection.readRules, "FILE"}, "filter-from", "which read rules from `FILE`, a line each: + PATTERN, - PATTERN")
+	f.StringVar(&o.selection.from, "files-from", "", "of the one SRC send what `FILE` lists, a path below it to a line, with the directories on the way (-: stdin)")
+	f.BoolVarP(&o.selection.zero, "from0", "0", false, "with --files-from: names end with NUL, not with a line")
+	f.BoolVarP(&o.selection.oneFS, "one-file-system", "x", false, "don't enter directories where another file system is mounted")
 	f.BoolVar(&o.owner, "owner", false, "keep owners and groups, by name, if the server allows it")
 	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
@@ -164,16 +183,15 @@ func (o *options) sendFlags() *pflag.FlagSet {
 
 func (o *options) serveFlags() *pflag.FlagSet {
 	f := newFlagSet()
-	f.BoolVarP(&o.server, "server", "s", false, "receive files, until stopped")
-	f.StringVarP(&o.dir, "output", "o", ".", "put everything under `DIR`, which is made if it is missing")
+	f.BoolVarP(&o.server, "server", "s", false, "serve, until stopped: receive files, and send those that are asked for")
+	f.StringVarP(&o.dir, "output", "o", ".", "everything lies under `DIR`, which is made if it is missing")
 	f.StringVar(&o.bind, "bind", "", "listen on this local `ADDR` only")
 	f.StringVar(&o.authorized, "authorized", "", "take the keys in `FILE`, a line each: NAME KEY [dir=SUB] [rights=write,...]; KEY is the text of a key file")
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
-	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive the server (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")
 	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")
 	f.BoolVar(&o.noLandlock, "no-landlock", false, "don't have the kernel confine this server to DIR, its state and what it reads of the system (Landlock, Linux 5.19)")
-	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root)")
+	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root); delete (what they no longer have)")
 	return f
 }
 
@@ -188,10 +206,12 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
+	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive a server, or a transfer that fetches (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")
 	f.BoolVar(&o.encrypt, "encrypt", false, "encrypt the contents of files too, over whatever carries them (AES-GCM); with -s: take nothing else")
 	f.BoolVar(&o.safeLinks, "safe-links", false, "skip symlinks that lead out of the SRC they are in; with -s: refuse those that lead out of a transfer's destination")
 	f.BoolVar(&o.servesSSH, "over-ssh", false, "what ssh starts there: receive from the client at the other end of stdin and stdout, once")
+	sizeVar(f, &o.limit, "limit", 0, "no more than `SIZE` bytes a second, like 50M; with -s: in all sessions together, both ways (0 or none: as fast as it goes)")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "give a peer up that is dead or frozen for `DUR`, 2s or more: not even the sign of life came that each side gives every second; a slow disk gives it too, and is waited for")
 	f.StringVar(&o.transport, "transport", transportAuto, "`NAME` of what carries the bytes: "+strings.Join(append([]string{transportAuto}, transportNames()...), ", ")+
 		" (in this build: "+strings.Join(builtIn(), ", ")+"; shm is memory that both ends share on one host)")
@@ -221,10 +241,12 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 			g.Special = true
 		case "xattr":
 			g.Xattr = true
+		case "delete":
+			g.Delete = true
 		case "xattr-all":
 			g.Xattr, g.AllXattr = true, true
 		default:
-			return g, usagef("--allow %s: it takes owner, special, xattr, xattr-all", quote(name))
+			return g, usagef("--allow %s: it takes owner, special, xattr, xattr-all, delete", quote(name))
 		}
 	}
 	return g, nil
@@ -233,6 +255,40 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 // directs are the ways to read large files.
 func directs() map[string]localfs.Direct {
 	return map[string]localfs.Direct{"auto": localfs.DirectAuto, "always": localfs.DirectAlways, "never": localfs.DirectNever}
+}
+
+// choose is which entries are wanted.
+func (o *options) choose() (c wire.Choose) {
+	for _, b := range []struct {
+		on  bool
+		bit wire.Choose
+	}{{o.update, wire.ChooseOlder}, {o.existing, wire.ChooseThere}, {o.ignoreExisting, wire.ChooseMissing}} {
+		if b.on {
+			c |= b.bit
+		}
+	}
+	return c
+}
+
+// backups is what stands behind the names of what is replaced; "": nothing is kept.
+func (o *options) backups() string {
+	if !o.backup {
+		return ""
+	}
+	return o.suffix
+}
+
+// limiter is --limit; nil: none.
+func (o *options) limiter() *engine.Limiter {
+	if o.limit == 0 {
+		return nil
+	}
+	return engine.NewLimiter(o.limit)
+}
+
+// deletion is what goes at the destination.
+func (o *options) deletion(clean func() bool) engine.Delete {
+	return engine.Delete{Wanted: o.deletes, Max: o.maxDelete, Filter: o.selection.rules.Lines(), Clean: clean}
 }
 
 // compare is how the server shall know files that it has.

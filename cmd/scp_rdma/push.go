@@ -20,7 +20,12 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	defer con.end()
 	defer context.AfterFunc(ctx, con.stopping)()
 	walking := false
-	src, err := localfs.OpenSource(j.sources, localfs.SourceOptions{
+	only, sources, err := o.selection.only(e, j.sources)
+	if err != nil {
+		return err
+	}
+	src, err := localfs.OpenSource(sources, localfs.SourceOptions{
+		Exclude: o.selection.exclude(), Only: only, OneFS: o.selection.oneFS,
 		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Direct: directs()[o.direct], Logger: log.Named("source"),
 		SafeLinks: o.safeLinks, Outside: con.leadsOutside,
 		Problem: func(path string, err error) {
@@ -50,7 +55,7 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 
 // send runs the transfer. The report is nil if it did not begin.
 func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
-	there, err := reach(ctx, e, con, o, j.to, log)
+	there, err := reach(ctx, e, con, o, j, log)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +65,9 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	defer done()
 	log.Info("sending", "to", there.at.Addr, "path", target.Path, "sources", len(j.sources), "transports", there.reg.Names(), "rails", o.rails)
 	report, err := engine.Send(ctx, engine.SendConfig{
-		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt,
+		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
-		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify,
+		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Backup: o.backups(), Delete: o.deletion(func() bool { return !con.failed() }),
 		Observer: con, Logger: log.Named("engine"),
 	})
 	if remote := (*engine.RemoteError)(nil); errors.As(err, &remote) && there.dir != "" {

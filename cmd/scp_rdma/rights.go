@@ -98,7 +98,7 @@ func dropRoot(u *confine.User, log hclog.Logger) error {
 
 // confineTo leaves a server its directory, its state, and what it reads of the system.
 func confineTo(e env, o *options, root *localfs.Root, state string, log hclog.Logger) (confined bool, err error) {
-	if e.confine == nil || o.noLandlock {
+	if e.confine == nil || o.noLandlock || root.Path() == "/" {
 		return false, nil
 	}
 	write := []string{root.Handle()}

@@ -128,8 +128,11 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := j.to.fits(o); err != nil {
+	if err := j.far().fits(o); err != nil {
 		return err
+	}
+	if len(j.from) > 0 {
+		return fetch(ctx, e, con, o, j, log)
 	}
 	return push(ctx, e, con, o, j, log)
 }

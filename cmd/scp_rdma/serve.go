@@ -70,10 +70,16 @@ func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg
 		return errors.Join(err, in.ln.Close())
 	}
 	defer forget()
-	cfg.Listener, cfg.Transports, cfg.State, cfg.Encrypt = in.ln, in.reg, st, o.encrypt
+	cfg.Listener, cfg.Transports, cfg.State, cfg.Encrypt, cfg.Limit = in.ln, in.reg, st, o.encrypt, o.limiter()
 	cfg.NewSink = func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) {
 		so.SafeLinks = o.safeLinks
 		return s.root.SinkAt(h.Dir, so)
+	}
+	cfg.NewSource = func(h keys.Holder, paths []string, so localfs.SourceOptions) (engine.Offer, error) {
+		return s.root.SourceAt(h.Dir, paths, so)
+	}
+	if s.SSH != nil && s.SSH.Sends {
+		s.sendsOnly(&cfg)
 	}
 	cfg.Addrs = func() []string { return reachable(in.ln.Addr()) }
 	cfg.Describe = func(ctx context.Context) []byte { return describe(ctx, o, log) }
@@ -149,13 +155,13 @@ var _ engine.ServeObserver = (*arrivals)(nil)
 // Started implements engine.ServeObserver.
 func (a *arrivals) Started(s engine.SessionInfo) {
 	a.running.Add(1)
-	a.con.say(fmt.Sprintf("%s: session %s begins, into %s", who(s), s.ID, quote(s.Target)))
+	a.con.say(fmt.Sprintf("%s: session %s begins, %s %s", who(s), s.ID, way(s), quote(s.Target)))
 }
 
 // Ended implements engine.ServeObserver.
 func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
 	a.running.Add(-1)
-	line := fmt.Sprintf("%s: session %s ends, into %s: %s", who(s), s.ID, quote(s.Target), counts(&r))
+	line := fmt.Sprintf("%s: session %s ends, %s %s: %s", who(s), s.ID, way(s), quote(s.Target), counts(&r))
 	if r.Skipped > 0 {
 		line += ", " + plural(r.Skipped, "file was", "files were") + " there already"
 	}
@@ -166,6 +172,14 @@ func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
 		line += "; failed: " + errorLine(err)
 	}
 	a.con.say(line)
+}
+
+// way says which way a session's files go.
+func way(s engine.SessionInfo) string {
+	if s.Sends {
+		return "from"
+	}
+	return "into"
 }
 
 // who names the client of a session.

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -102,7 +105,11 @@ func (s *estate) openFor(ctx context.Context, o *options) error {
 		return fmt.Errorf("the client speaks version %d, this end version %d: update the older one: %w", q.Version, wire.Version, control.ErrVersion)
 	}
 	s.ring = keys.Single("", key)
-	s.root, s.Rest, err = localfs.OpenNearest(".", string(q.Path), q.Exact)
+	if q.Sends {
+		s.root, err = localfs.OpenHost()
+	} else {
+		s.root, s.Rest, err = localfs.OpenNearest(".", string(q.Path), q.Exact)
+	}
 	if err != nil {
 		return err
 	}
@@ -111,6 +118,51 @@ func (s *estate) openFor(ctx context.Context, o *options) error {
 		return errors.Join(err, s.root.Close())
 	}
 	return nil
+}
+
+// sendsOnly has a server send what its own user may read: paths are as they are for scp,
+// from the home directory on.
+func (s *estate) sendsOnly(cfg *engine.ServeConfig) {
+	cfg.NewSink = func(keys.Holder, localfs.SinkOptions) (engine.Sink, error) {
+		return nil, usagef("this end was started to send")
+	}
+	cfg.NewSource = func(_ keys.Holder, paths []string, so localfs.SourceOptions) (engine.Offer, error) {
+		home, err := os.Getwd()
+		if err != nil {
+			return nil, fmt.Errorf("home directory: %w", err)
+		}
+		so.Typed = func(typed string) string { return withoutUps(fromHome(home, typed)) }
+		return s.root.SourceAt("", paths, so)
+	}
+}
+
+// fromHome is a path as scp takes it, from the top.
+func fromHome(home, typed string) string {
+	switch {
+	case strings.HasPrefix(typed, "/"):
+		return typed
+	case typed == "~":
+		typed = ""
+	case strings.HasPrefix(typed, "~/"):
+		typed = typed[2:]
+	}
+	if typed == "" {
+		typed = "."
+	}
+	return strings.TrimSuffix(home, "/") + "/" + typed
+}
+
+// withoutUps is a path without "..", as far as names tell: behind a link it may have meant
+// another directory.
+func withoutUps(p string) string {
+	if !slices.Contains(strings.Split(p, "/"), "..") {
+		return p
+	}
+	clean := path.Clean(p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
 }
 
 // bindIn opens the first port of a range that is free.

@@ -58,9 +58,10 @@ func (f far) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 func (r remote) overSSH(o *options) bool { return r.user != "" || o.ssh }
 
 // reach is how a client comes to a server, and what it may send over.
-func reach(ctx context.Context, e env, con *console, o *options, to remote, log hclog.Logger) (far, error) {
+func reach(ctx context.Context, e env, con *console, o *options, j job, log hclog.Logger) (far, error) {
+	to := j.far()
 	if to.overSSH(o) {
-		return startThere(ctx, con, o, to, log)
+		return startThere(ctx, con, o, j, log)
 	}
 	if flag := o.onlySSH(); flag != "" {
 		return far{}, usagef("%s is for what ssh starts: write user@%s: or --ssh", flag, quote(to.host))
@@ -89,7 +90,8 @@ func (o *options) dialConfig(addr string, log hclog.Logger) control.DialConfig {
 }
 
 // startThere has ssh start the other end.
-func startThere(ctx context.Context, con *console, o *options, to remote, log hclog.Logger) (far, error) {
+func startThere(ctx context.Context, con *console, o *options, j job, log hclog.Logger) (far, error) {
+	to := j.far()
 	command, err := overssh.Words(o.rsh)
 	switch {
 	case err != nil:
@@ -109,7 +111,7 @@ func startThere(ctx context.Context, con *console, o *options, to remote, log hc
 		Command: append(command, o.family()...), Host: to.login(), Program: o.remotePath, Stderr: sshWords{con}, Logger: log.Named("ssh"),
 		Request: overssh.Request{
 			Version: wire.Version, Key: key.Text(), Path: []byte(to.path), Exact: o.exact, Ports: o.ports.Ports,
-			Timeout: int64(o.timeout), Encrypt: o.encrypt, Verbose: o.verbose,
+			Timeout: int64(o.timeout), Encrypt: o.encrypt, Verbose: o.verbose, Sends: len(j.from) > 0,
 		},
 	}, func() {
 		con.note("the server's port can't be reached: all goes through ssh, which is slower (--port-range names ports that a firewall lets through)")

@@ -91,14 +91,20 @@ func carried(r *engine.Report) string {
 }
 
 // summarise says what came of a transfer, in a few lines.
-func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
+func summarise(r *engine.Report, done, fetched bool, skipped, problems tally) []string {
 	first := "sent " + counts(r)
+	if fetched {
+		first = "fetched " + counts(r)
+	}
 	if !done {
 		first = "not finished: " + first + ", " + size(travelled(r)) + " carried"
 	}
 	lines := []string{first}
 	if text := carried(r); text != "" {
 		lines = append(lines, text)
+	}
+	if r.Deleted > 0 {
+		lines = append(lines, "deleted: "+plural(r.Deleted, "entry", "entries"))
 	}
 	if r.Skipped > 0 {
 		lines = append(lines, "already there: "+plural(r.Skipped, "file", "files")+", "+size(r.SkippedBytes))
@@ -121,7 +127,7 @@ func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 	if r.CarriedAgain > 0 {
 		lines = append(lines, "carried again because a stream broke: "+size(r.CarriedAgain))
 	}
-	lines = append(lines, dropped(r)...)
+	lines = append(lines, dropped(r, fetched)...)
 	if n := max(r.Failed, problems.total()); n > 0 {
 		line := "not copied: " + plural(n, "entry", "entries")
 		if len(problems) > 0 {
@@ -135,8 +141,8 @@ func summarise(r *engine.Report, done bool, skipped, problems tally) []string {
 	return lines
 }
 
-// dropped names the metadata that the server did not keep.
-func dropped(r *engine.Report) []string {
+// dropped names the metadata that was not kept.
+func dropped(r *engine.Report, fetched bool) []string {
 	var lines []string
 	for _, d := range []struct {
 		n           uint64
@@ -144,7 +150,12 @@ func dropped(r *engine.Report) []string {
 	}{
 		{r.Dropped.Special, "special bits", "special"}, {r.Dropped.Owner, "owners", "owner"}, {r.Dropped.Xattr, "extended attributes", "xattr"},
 	} {
-		if d.n > 0 {
+		switch {
+		case d.n > 0 && fetched && d.grant == "special":
+			lines = append(lines, fmt.Sprintf("dropped: %s of %s: they are kept with --owner", d.what, plural(d.n, "entry", "entries")))
+		case d.n > 0 && fetched:
+			lines = append(lines, fmt.Sprintf("dropped: %s of %s: the right to set them is missing", d.what, plural(d.n, "entry", "entries")))
+		case d.n > 0:
 			lines = append(lines, fmt.Sprintf("dropped: %s of %s: the server needs --allow %s, and the right to set them",
 				d.what, plural(d.n, "entry", "entries"), d.grant))
 		}

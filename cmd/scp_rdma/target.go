@@ -8,10 +8,21 @@ import (
 	"scp_rdma/localfs"
 )
 
-// job is what a copy was asked to do.
+// job is what a copy was asked to do: to send sources, or to fetch from a host.
 type job struct {
-	sources []string
-	to      remote
+	sources []string // on this host
+	to      remote   // where they go
+
+	from []remote // on one other host; empty: it sends
+	into string   // where that goes
+}
+
+// far is the other host.
+func (j job) far() remote {
+	if len(j.from) > 0 {
+		return j.from[0]
+	}
+	return j.to
 }
 
 const (
@@ -22,40 +33,55 @@ const (
 // parseCopy splits the arguments of a copy into sources and destination.
 func parseCopy(args []string, exact, ssh bool) (job, error) {
 	if len(args) == 0 {
-		return job{}, usagef("nothing to do; scp_rdma FILE HOST: sends, scp_rdma -s receives, --help tells all")
+		return job{}, usagef("nothing to do; scp_rdma FILE HOST: sends, scp_rdma HOST:FILE . fetches, scp_rdma -s serves, --help tells all")
 	}
 	last := len(args) - 1
 	to, ok, err := parseRemote(args[last])
 	if err != nil {
 		return job{}, err
 	}
-	if from := slices.IndexFunc(args[:last], looksRemote); from >= 0 {
-		return job{}, refuseFrom(args[from], args[last], ok)
-	}
 	switch {
 	case slices.Contains(args, ""):
 		return job{}, usagef("an empty argument names no file (the current directory's contents are .)")
+	case slices.ContainsFunc(args[:last], looksRemote):
+		return parseFetch(args[:last], args[last], ok, exact, ssh)
 	case !ok && last == 0:
 		return job{}, usagef("%s: where to? as in: scp_rdma %s server:", quote(args[0]), quote(args[0]))
 	case !ok:
 		return job{}, usagef("%s: the last argument must be HOST:PATH, as in: scp_rdma %s server:", quote(args[last]), quote(args[0]))
 	case last == 0:
-		return job{}, usagef("%s: where it goes, but not what; as in: scp_rdma FILE %s", quote(args[0]), quote(args[0]))
+		return job{}, usagef("%s: where it goes, but not what, as in: scp_rdma FILE %s (to fetch it: scp_rdma %s .)", quote(args[0]), quote(args[0]), quote(args[0]))
 	case exact && last > 1:
 		return job{}, usagef("-T gives one source its name, there are %d", last)
 	}
 	return job{sources: args[:last], to: to}, checkPath(to.path, args[last], ssh || to.user != "")
 }
 
-// refuseFrom refuses a source that lies on another host.
-func refuseFrom(from, to string, toHost bool) error {
-	if _, _, err := parseRemote(from); err != nil {
-		return err
+// parseFetch is parseCopy where a source lies on another host.
+func parseFetch(from []string, into string, intoHost, exact, ssh bool) (job, error) {
+	j := job{into: into}
+	for _, arg := range from {
+		r, ok, err := parseRemote(arg)
+		switch {
+		case err != nil:
+			return job{}, err
+		case intoHost:
+			return job{}, usagef("%s to %s: copies between two hosts are not offered, run scp_rdma on one of them (%s)", quote(from[0]), quote(into), localHint(from[0]))
+		case !ok:
+			return job{}, usagef("%s lies here, and others on a host: one command fetches from one host, and sends nothing", quote(arg))
+		case len(j.from) > 0 && (r.host != j.from[0].host || r.user != j.from[0].user):
+			return job{}, usagef("%s and %s: one command fetches from one host", quote(from[0]), quote(arg))
+		case slices.Contains(strings.Split(r.path, "/"), "..") && !ssh && r.user == "":
+			return job{}, usagef("%s: '..' is not allowed in what is fetched: everything lies under the server's directory", quote(arg))
+		case len(r.path) > maxPath:
+			return job{}, usagef("a path of %d bytes, it has at most %d", len(r.path), maxPath)
+		}
+		j.from = append(j.from, r)
 	}
-	if toHost {
-		return usagef("%s to %s: copies between two hosts are not offered, run scp_rdma on one of them (%s)", quote(from), quote(to), localHint(from))
+	if exact && len(j.from) > 1 {
+		return job{}, usagef("-T gives one source its name, there are %d", len(j.from))
 	}
-	return usagef("%s: fetching from a host is not offered yet, run scp_rdma there (%s)", quote(from), localHint(from))
+	return j, nil
 }
 
 // checkPath refuses destinations that no server can take.
@@ -76,19 +102,9 @@ func checkPath(path, arg string, ssh bool) error {
 // would end as one.
 func targetOf(to remote, exact bool, tops []localfs.Top) (localfs.Target, error) {
 	t := localfs.Target{Path: to.path, Exact: exact}
-	seen := map[string]string{}
-	for _, top := range tops {
-		if top.Contents {
-			t.Contents = true
-			continue
-		}
-		t.Tops++
-		if other, ok := seen[top.Name]; ok {
-			return t, usagef("%s and %s would both become %s", quote(other), quote(top.Arg), quote(top.Name))
-		}
-		seen[top.Name] = top.Arg
-	}
-	return t, nil
+	var err error
+	t.Tops, t.Contents, err = localfs.Together(tops)
+	return t, err
 }
 
 // destinationHints are words on a destination that makes sense, but perhaps

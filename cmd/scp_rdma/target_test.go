@@ -81,7 +81,8 @@ func TestParseCopyRefusesWhatMakesNoSense(t *testing.T) {
 		"nothing to do":                {nil, false},
 		"but not what":                 {[]string{"host:"}, false},
 		"must be HOST:PATH":            {[]string{"a", "b"}, false},
-		"not offered yet":              {[]string{"host:a", "b"}, false},
+		"from one host":                {[]string{"host:a", "other:a", "b"}, false},
+		"host:a and u@host:b":          {[]string{"host:a", "u@host:b", "c"}, false},
 		"between two hosts":            {[]string{"host:a", "other:b"}, false},
 		"-T gives one source its name": {[]string{"a", "b", "host:c"}, true},
 		"'..' is not allowed":          {[]string{"a", "host:../b"}, false},
@@ -95,6 +96,10 @@ func TestParseCopyRefusesWhatMakesNoSense(t *testing.T) {
 	}
 	j, err := parseCopy([]string{"a", "./x:y", "host:..a/b..c/"}, false, false)
 	if err != nil || len(j.sources) != 2 || j.to.path != "..a/b..c/" {
+		t.Errorf("%+v, %v", j, err)
+	}
+	j, err = parseCopy([]string{"u@[::1]:a", "u@[::1]:", "b"}, false, false)
+	if err != nil || len(j.from) != 2 || j.from[0].path != "a" || j.from[1].path != "" || j.into != "b" || j.far().host != "::1" {
 		t.Errorf("%+v, %v", j, err)
 	}
 }

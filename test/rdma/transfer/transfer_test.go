@@ -36,6 +36,29 @@ func TestWholeTransfers(t *testing.T) {
 	}
 }
 
+// TestWholeFetches: the server sends, and the client dials as ever.
+func TestWholeFetches(t *testing.T) {
+	large, small := tree(t)
+	s := serve(t)
+	defer s.stop(t)
+	for _, src := range []string{large, small} {
+		there := filepath.Join(s.dir, filepath.Base(src))
+		check(t, os.Rename(src, there))
+		for _, how := range [][]string{{"-j", "8", "-d", "rxe0,rxe1"}, {"-j", "1", "--encrypt"}} {
+			if src == large && how[1] == "1" {
+				continue
+			}
+			dst := t.TempDir()
+			code, text := s.send(t, append(how, "--rails", self+filepath.Base(src), dst)...)
+			if code != 0 || !strings.Contains(text, "over verbs, ") {
+				t.Fatalf("%v: exit %d: %s", how, code, text)
+			}
+			t.Log(text)
+			arrived(t, there, filepath.Join(dst, filepath.Base(src)))
+		}
+	}
+}
+
 // TestTheToolchainsSourceArrives sends a real tree, as much of it as fits into the
 // guest's memory: RDMA_TREE, a directory of the host.
 func TestTheToolchainsSourceArrives(t *testing.T) {
