@@ -284,7 +284,7 @@ func (k *kit) sendUnasked(ln *control.Listener, names []string) error {
 	for { // until it leaves
 		m, err := conn.Recv(k.t.Context())
 		if err != nil {
-			return nil //nolint:nilerr // it has left
+			return nil
 		}
 		if bye, ok := m.(*wire.Bye); ok {
 			if bye.Code != wire.ByeProtocol {

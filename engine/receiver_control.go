@@ -34,10 +34,8 @@ func (r *receiver) take(m wire.Message) error {
 			return fmt.Errorf("message %d where there is no target: %w", m.Type(), ErrProtocol)
 		}
 	}
-	if r.fetch != nil {
-		if done, err := r.takeGiven(m); done {
-			return err
-		}
+	if r.fetch != nil && r.takeGiven(m) {
+		return nil
 	}
 	switch m := m.(type) {
 	case *wire.Entries:
@@ -61,8 +59,8 @@ func (r *receiver) take(m wire.Message) error {
 	return fmt.Errorf("message %d out of place: %w", m.Type(), ErrProtocol)
 }
 
-// takeGiven takes what only a server says that sends.
-func (r *receiver) takeGiven(m wire.Message) (done bool, err error) {
+// takeGiven takes what only a server says that sends; false: it is something else.
+func (r *receiver) takeGiven(m wire.Message) bool {
 	switch m := m.(type) {
 	case *wire.StreamJoin:
 		r.fetch.join.put(streamKey{m.Stream, m.Epoch}, m)
@@ -71,9 +69,9 @@ func (r *receiver) takeGiven(m wire.Message) (done bool, err error) {
 	case *wire.Walked:
 		r.fetch.walked.Store(true)
 	default:
-		return false, nil
+		return false
 	}
-	return true, nil
+	return true
 }
 
 // job is one thing for admitAll to do, in the order it came.
