@@ -136,6 +136,7 @@ type SendConfig struct {
 	Choose       wire.Choose   // which entries are wanted
 	Backup       string        // what is replaced keeps its name with this behind it; "": it goes
 	Delete       Delete
+	Dry          bool // nothing is sent, and nothing changes: it is only told what would be
 
 	Observer Observer     // nil: nobody watches
 	Logger   hclog.Logger // nil: silent
@@ -236,6 +237,8 @@ type Observer interface {
 	// Scarce is called once it is known that the files to be sent need more bytes than
 	// the server has free.
 	Scarce(need, free uint64)
+	// Would is called for each file that would be sent, with its size, where nothing is.
+	Would(path string, size int64)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)
 }
@@ -297,11 +300,17 @@ type Report struct {
 	Damaged                      uint64 // frames that did not verify and were sent again
 	CarriedAgain                 uint64 // bytes that another stream carried because theirs broke
 	Deleted                      uint64 // entries that the source did not have
+	Would                        Would  // of a transfer that was dry
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration
 	Transport                    string
 	Encrypted                    bool
 	Rails                        []RailReport
+}
+
+// Would is what would be sent.
+type Would struct {
+	Files, Bytes, Units uint64
 }
 
 // ServeObserver sees the sessions of a server. Calls for one session come in

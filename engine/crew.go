@@ -119,3 +119,15 @@ func because(ctx context.Context, err error) error {
 		return err
 	}
 }
+
+// waitFor waits for ch, d at most; 0: not at all.
+func waitFor(ch <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ch:
+		return true
+	case <-t.C:
+		return false
+	}
+}

@@ -44,7 +44,8 @@ type FetchConfig struct {
 	ModifyWindow time.Duration
 	Verify       bool
 	Choose       wire.Choose // Options.Backup is beside it
-	Delete       Delete      // but for its Filter and Clean
+	Dry          bool
+	Delete       Delete // but for its Filter and Clean
 
 	// State keeps what has to outlive this process; nil: a transfer that breaks off begins
 	// anew with every file that is not whole.
@@ -119,7 +120,7 @@ func (f *fetcher) ask(ctx context.Context) error {
 	ask := &wire.Fetch{
 		Ways: f.ways(), Streams: uint32(f.cfg.Streams), Slots: uint32(f.cfg.Slots), SlotSize: uint32(f.cfg.SlotSize),
 		Owner: f.cfg.Options.Owner, Xattr: f.cfg.Options.Xattr, SafeLinks: f.cfg.Options.SafeLinks,
-		OneFS:      f.cfg.OneFS,
+		OneFS: f.cfg.OneFS, Dry: f.cfg.Dry,
 		NoChecksum: f.cfg.NoChecksum, Encrypt: f.cfg.Encrypt, EveryRail: f.cfg.EveryRail, RetryFor: int64(f.cfg.RetryFor),
 		Limits: wire.Limits{
 			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
@@ -201,12 +202,14 @@ func (f *fetcher) openTarget(ctx context.Context, o *wire.Open) error {
 	t := f.cfg.Target
 	mine := &wire.Open{
 		Path: []byte(t.Path), Exact: t.Exact, Tops: o.Tops, Contents: o.Contents, BootID: o.BootID, Dirs: o.Dirs, Source: o.Source,
-		Compare: f.cfg.Compare, Window: int64(f.cfg.ModifyWindow), Verify: f.cfg.Verify, Fsync: f.cfg.Options.Fsync, Choose: f.cfg.Choose,
+		Compare: f.cfg.Compare, Window: int64(f.cfg.ModifyWindow), Verify: f.cfg.Verify, Fsync: f.cfg.Options.Fsync, Choose: f.cfg.Choose, Dry: f.cfg.Dry,
 	}
 	del := f.cfg.Delete
 	del.Filter = f.cfg.Filter
 	del.into(mine)
-	if err := f.r.openTarget(mine, f.cfg.Options); err != nil {
+	options := f.cfg.Options
+	options.Dry = f.cfg.Dry
+	if err := f.r.openTarget(mine, options); err != nil {
 		return err
 	}
 	f.phase.Store(uint32(PhaseSending))
@@ -233,6 +236,7 @@ func (f *fetcher) report() *Report {
 	rep := f.r.report()
 	got := f.r.fetch
 	rep.Skipped, rep.SkippedBytes, rep.Resumed = f.r.totals.skipped.Load(), got.skippedBytes.Load(), got.resumed.Load()
+	rep.Would = got.would.would()
 	rep.Unverified = f.r.totals.unverified.Load()
 	rep.Resent, rep.Damaged, rep.CarriedAgain = got.last.Resent, got.last.Damaged, got.last.CarriedAgain
 	return &rep

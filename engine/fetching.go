@@ -18,6 +18,7 @@ type fetching struct {
 	observer Observer // nil: nobody watches
 	join     waiting[*wire.StreamJoin]
 
+	would                                        dry
 	entries, files, bytes, skippedBytes, resumed atomic.Uint64
 	walked                                       atomic.Bool // the server has announced all there is
 	streams                                      atomic.Pointer[inStreams]

@@ -30,7 +30,7 @@ type given struct {
 func (r *receiver) give(ctx context.Context, m *wire.Fetch) error {
 	s := newSender(SendConfig{
 		Transports: r.cfg.Transports, Streams: int(m.Streams), Slots: int(m.Slots), SlotSize: int(m.SlotSize),
-		Window: min(r.limits.Window, int(m.Limits.Window)), NoChecksum: m.NoChecksum, Encrypt: m.Encrypt, Limit: r.cfg.Limit,
+		Window: min(r.limits.Window, int(m.Limits.Window)), NoChecksum: m.NoChecksum, Encrypt: m.Encrypt, Limit: r.cfg.Limit, Dry: m.Dry,
 		EveryRail: m.EveryRail, RetryFor: min(max(time.Duration(m.RetryFor), -1), maxGiveRetry),
 		Owner: m.Owner, Xattr: m.Xattr, Observer: teller{r}, Logger: r.log,
 		// It is for the client to ask itself whether to delete, and with this it knows.
@@ -218,6 +218,9 @@ func (teller) Stalled(time.Duration) {}
 
 // Scarce implements Observer.
 func (teller) Scarce(uint64, uint64) {}
+
+// Would implements Observer.
+func (teller) Would(string, int64) {}
 
 // Problem implements Observer.
 func (t teller) Problem(p Problem) {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -130,6 +131,9 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 					return nil, err
 				}
 				var s engine.Sink = at
+				if o.Dry {
+					s = localfs.Dry{Sink: at}
+				}
 				if k.sink != nil {
 					s = k.sink(s)
 				}
@@ -191,6 +195,7 @@ type watch struct {
 	scarce   atomic.Int64
 	stalled  atomic.Int64
 	chosen   []choice
+	would    []string
 }
 
 // choice is what an observer heard of a transport.
@@ -211,6 +216,12 @@ func (w *watch) Chosen(transport string, passed []error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.chosen = append(w.chosen, choice{transport, passed})
+}
+
+func (w *watch) Would(path string, size int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.would = append(w.would, fmt.Sprintf("%s %d", path, size))
 }
 
 func (w *watch) Watch(snapshot func() engine.Snapshot) { w.snapshot = snapshot }

@@ -45,6 +45,7 @@ type receiver struct {
 	how     wire.Compare  // how files that are there are known to be the same
 	choose  wire.Choose   // which entries are wanted
 	del     *deleting     // nil: nothing is deleted
+	dry     bool          // nothing is made: it is only told what would be
 	within  time.Duration // times that differ by no more are equal
 	suspect bool          // what an earlier boot of this host has left there is not believed by its times
 	verify  bool
@@ -231,7 +232,7 @@ func (r *receiver) open(ctx context.Context, o *wire.Open) error {
 	grant := localfs.SinkOptions{
 		Owner: o.Owner && may.Owner, Special: may.Special,
 		Xattr: o.Xattr && may.Xattr, AllXattr: o.Xattr && may.AllXattr, NumericIDs: o.NumericIDs,
-		Fsync: o.Fsync, Backup: string(o.Backup),
+		Fsync: o.Fsync, Backup: string(o.Backup), Dry: o.Dry,
 	}
 	return r.openTarget(o, grant)
 }
@@ -250,7 +251,10 @@ func (r *receiver) openTarget(o *wire.Open, grant localfs.SinkOptions) error {
 		}
 	}
 	r.source, r.how, r.within, r.verify, r.fsync = o.Source, o.Compare, time.Duration(o.Window), o.Verify, o.Fsync
-	r.choose = o.Choose
+	r.choose, r.dry = o.Choose, o.Dry
+	if r.dry {
+		r.vault = nil // half files stay as they are
+	}
 	if r.del, err = newDeleting(o); err != nil {
 		return err
 	}
@@ -381,17 +385,5 @@ func (r *receiver) counted() wire.Totals {
 		Files: r.totals.files.Load(), Dirs: r.totals.dirs.Load(), Symlinks: r.totals.symlinks.Load(),
 		Links: r.totals.links.Load(), Bytes: r.totals.bytes.Load(), Failed: r.totals.failed.Load(),
 		Skipped: r.totals.skipped.Load(),
-	}
-}
-
-// waitFor waits for ch, d at most; 0: not at all.
-func waitFor(ch <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ch:
-		return true
-	case <-t.C:
-		return false
 	}
 }

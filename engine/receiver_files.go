@@ -13,6 +13,7 @@ import (
 // inFile is an announced file of the receiver, until its end.
 type inFile struct {
 	id     uint64
+	name   string // as the sender has it
 	parent *inDir
 	put    localfs.Put
 	young  bool // the source may change without its mtime showing it
@@ -37,16 +38,10 @@ type inFile struct {
 	checking bool // whole, and being read back
 }
 
-// inGroup is a hard-link group whose first file is on its way; others wait.
-type inGroup struct {
-	first   uint64
-	waiting []*inFile
-}
-
 // admitFile enters a file. Its answer is "need", unless it is a further name of
 // a file that is there or coming.
 func (r *receiver) admitFile(e *wire.Entry, parent *inDir, name string) wire.Answer {
-	f := &inFile{id: e.ID, parent: parent, put: localfs.Put{
+	f := &inFile{id: e.ID, name: string(e.Name), parent: parent, put: localfs.Put{
 		Dir: parent.dir, Name: name, Size: e.Size, Meta: metaOf(e),
 		Group: e.Group, GroupLast: e.GroupPos&wire.GroupLast != 0,
 	}, young: e.Young, again: e.Replaces != 0}
@@ -54,7 +49,9 @@ func (r *receiver) admitFile(e *wire.Entry, parent *inDir, name string) wire.Ans
 	r.files[e.ID] = f
 	if e.Group == 0 {
 		r.mu.Unlock()
-		return r.consider(f)
+		a := r.consider(f)
+		r.looksOnly(f, a)
+		return a
 	}
 	if g := r.groups[e.Group]; g != nil {
 		g.waiting = append(g.waiting, f)
@@ -72,29 +69,13 @@ func (r *receiver) admitFile(e *wire.Entry, parent *inDir, name string) wire.Ans
 	if ends(a) {
 		r.groupEnded(f)
 	}
+	r.looksOnly(f, a)
 	return a
 }
 
 // ends says whether an answer is the end of its file.
 func ends(a wire.Answer) bool {
 	return a.Action != 0 && a.Action != wire.ActionNeed && a.Action != wire.ActionCompare
-}
-
-// tryLink makes a further name of a group's file, or says what is needed of it.
-func (r *receiver) tryLink(f *inFile) wire.Answer {
-	linked, err := r.sink.Link(f.put)
-	switch {
-	case err != nil:
-		r.stopIfFatal(err)
-		r.totals.failed.Add(1)
-		r.forget(f)
-		return failed(f.id, err)
-	case linked:
-		r.totals.links.Add(1)
-		r.forget(f)
-		return wire.Answer{ID: f.id, Action: wire.ActionDone}
-	}
-	return r.consider(f)
 }
 
 // forget takes a file out of the table and counts it down in its directory.
@@ -105,40 +86,6 @@ func (r *receiver) forget(f *inFile) {
 	r.mu.Unlock()
 	if open {
 		r.childEnded(f.parent)
-	}
-}
-
-// groupEnded lets those go on that waited for f: they are links now, or the
-// next of them becomes the one whose bytes are needed.
-func (r *receiver) groupEnded(f *inFile) {
-	if f.put.Group == 0 {
-		return
-	}
-	r.mu.Lock()
-	g := r.groups[f.put.Group]
-	if g == nil || g.first != f.id {
-		r.mu.Unlock()
-		return
-	}
-	waiting := g.waiting
-	delete(r.groups, f.put.Group)
-	r.mu.Unlock()
-	for i, w := range waiting {
-		a := r.tryLink(w)
-		if !ends(a) {
-			r.mu.Lock()
-			next := &inGroup{first: w.id, waiting: waiting[i+1:]}
-			if newer := r.groups[f.put.Group]; newer != nil {
-				next.waiting = append(next.waiting, newer.waiting...)
-			}
-			r.groups[f.put.Group] = next
-			r.mu.Unlock()
-			if a.Action != 0 {
-				r.out.answer(a)
-			}
-			return
-		}
-		r.out.answer(a)
 	}
 }
 

@@ -152,6 +152,7 @@ func (r *receiver) late(f *inFile, a wire.Answer) {
 		return
 	}
 	r.out.answer(a)
+	r.looksOnly(f, a)
 }
 
 // half is what was known of a half file when its ranges were told.

@@ -97,7 +97,7 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 
 // selects says whether the receiver has to do what older ones don't know.
 func (s *sender) selects() bool {
-	return s.cfg.Choose != 0 || s.cfg.Backup != "" || s.cfg.Delete.Wanted
+	return s.cfg.Choose != 0 || s.cfg.Backup != "" || s.cfg.Delete.Wanted || s.cfg.Dry
 }
 
 // room is how many bytes of data a slot takes.
@@ -224,7 +224,7 @@ func (s *sender) askTarget() error {
 		Path: []byte(t.Path), Exact: t.Exact, Tops: uint32(t.Tops), Contents: t.Contents,
 		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, Fsync: s.cfg.Fsync, BootID: boot,
 		Source: s.cfg.Source.Name(), Compare: s.cfg.Compare, Window: int64(s.cfg.ModifyWindow), Verify: s.cfg.Verify,
-		Continues: s.continues, Encrypt: s.cfg.Encrypt, Choose: s.cfg.Choose, Backup: []byte(s.cfg.Backup),
+		Continues: s.continues, Encrypt: s.cfg.Encrypt, Choose: s.cfg.Choose, Backup: []byte(s.cfg.Backup), Dry: s.cfg.Dry,
 	}
 	s.cfg.Delete.into(open)
 	// A safety check with a bound: nobody types a thousand directories by hand.
@@ -263,7 +263,11 @@ func (s *sender) transfer(ctx context.Context) error {
 	if s.cfg.Observer != nil {
 		c.run(func(ctx context.Context) error { return s.watchStall(ctx, s.conn.Heard) })
 	}
-	err := s.runStreams(c)
+	run := s.runStreams
+	if s.cfg.Dry {
+		run = s.runDry
+	}
+	err := run(c)
 	if err == nil {
 		s.log.Debug("everything has its result", "since start", time.Since(s.started))
 		err = s.finish(c.ctx)
@@ -307,6 +311,9 @@ func (s *sender) compare(mine wire.Totals, sum *wire.Summary) error {
 	}
 	s.dropped, s.deleted = sum.Dropped, sum.Deleted
 	theirs := sum.Totals
+	if s.cfg.Dry {
+		return nil // nobody has done anything
+	}
 	mine.Failed, theirs.Failed = 0, 0
 	if mine != theirs {
 		return fmt.Errorf("totals differ: %+v here, %+v there: %w", mine, theirs, ErrProtocol)
@@ -324,7 +331,7 @@ func (s *sender) report() *Report {
 		Skipped: t.Skipped, SkippedBytes: s.count.skippedBytes.Load(), Resumed: s.count.resumed.Load(), Unverified: s.count.unverified.Load(),
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Encrypted: s.secret != nil, Rails: snap.Rails,
 	}
-	r.Deleted = s.deleted
+	r.Deleted, r.Would = s.deleted, s.dry.would()
 	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr
 	return r
 }

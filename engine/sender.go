@@ -69,6 +69,7 @@ type sender struct {
 	current atomic.Pointer[localfs.Entry]
 	dropped wire.Dropped
 	deleted uint64
+	dry     dry
 }
 
 // sent is what one unit carried, and over which stream.

@@ -26,6 +26,14 @@ func (s *sender) compareContents(ctx context.Context, it *item, sum []byte) erro
 		return nil //nolint:nilerr // nobody waits for it any more
 	case err != nil:
 		return s.trouble(it, err)
+	case s.cfg.Dry && bytes.Equal(mine, sum):
+		s.count.skipped.Add(1)
+		s.count.skippedBytes.Add(uint64(it.e.Size))
+		s.settle(it)
+		return nil
+	case s.cfg.Dry:
+		s.would(it.e.ID)
+		return nil
 	case bytes.Equal(mine, sum):
 		return s.conn.Send(&wire.Same{IDs: []uint64{it.e.ID}})
 	}

@@ -143,6 +143,10 @@ func (s *sender) takeAnswers(list []wire.Answer) error {
 }
 
 func (s *sender) takeAnswer(a *wire.Answer) error {
+	if a.Action == wire.ActionNeed && s.cfg.Dry {
+		s.would(a.ID)
+		return nil
+	}
 	if a.Action == wire.ActionNeed {
 		return s.need(a.ID, a.Have)
 	}

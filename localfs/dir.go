@@ -11,11 +11,12 @@ import (
 
 // Dir is a directory of a Sink.
 type Dir struct {
-	node   *dirNode
-	device atomic.Pointer[device] // nil: not looked up yet
-	fold   folding
-	made   bool          // by this session
-	opens  atomic.Uint32 // what mode new files get: see opensWith
+	node    *dirNode
+	device  atomic.Pointer[device] // nil: not looked up yet
+	fold    folding
+	made    bool          // by this session
+	missing bool          // of Dry: it is not there
+	opens   atomic.Uint32 // what mode new files get: see opensWith
 }
 
 // Made says whether this session has made the directory.

@@ -75,6 +75,7 @@ type Removal struct {
 	Keep func(path string, dir bool) bool
 	Left int64  // how many more entries may go
 	Gone uint64 // how many went
+	dry  bool   // none goes
 }
 
 // ErrEnough: as many entries as may go have gone.
@@ -89,7 +90,7 @@ const maxRemoveDepth = 200
 func (s *Sink) Remove(d *Dir, name string, r *Removal) error {
 	err := s.within(d, name, func(dir int) error {
 		_, err := r.remove(dir, name, name, 0)
-		if err == unix.EACCES { // its mode has come by now, and may forbid it to its owner
+		if err == unix.EACCES && !r.dry { // its mode has come by now, and may forbid it to its owner
 			if err = chmodPath(dir, 0o700); err == nil {
 				_, err = r.remove(dir, name, name, 0)
 			}
@@ -120,8 +121,10 @@ func (r *Removal) remove(dir int, name, path string, depth int) (gone bool, err 
 	if r.Left <= 0 {
 		return false, ErrEnough
 	}
-	if err := unlinkat(dir, name, flags); err != nil {
-		return err == unix.ENOENT, unlessGone(err)
+	if !r.dry {
+		if err := unlinkat(dir, name, flags); err != nil {
+			return err == unix.ENOENT, unlessGone(err)
+		}
 	}
 	r.Left--
 	r.Gone++
@@ -139,7 +142,7 @@ func (r *Removal) removeIn(dir int, name, path string, depth int) (empty bool, e
 	}
 	defer closeQuietly(fd)
 	list, err := listDir(fd)
-	if err == unix.EACCES {
+	if err == unix.EACCES && !r.dry {
 		if err = chmodPath(fd, 0o700); err == nil {
 			list, err = listDir(fd)
 		}
@@ -150,7 +153,7 @@ func (r *Removal) removeIn(dir int, name, path string, depth int) (empty bool, e
 	empty = true
 	for _, l := range list {
 		gone, err := r.remove(fd, l.Name, path+"/"+l.Name, depth+1)
-		if err == unix.EACCES {
+		if err == unix.EACCES && !r.dry {
 			if err = chmodPath(fd, 0o700); err == nil {
 				gone, err = r.remove(fd, l.Name, path+"/"+l.Name, depth+1)
 			}
@@ -164,6 +167,9 @@ func (r *Removal) removeIn(dir int, name, path string, depth int) (empty bool, e
 		return false, nil
 	}
 	left, err := os.ReadDir(procFD(fd)) // temporaries of ours
+	if r.dry {
+		return len(left) == len(list), err
+	}
 	return len(left) == 0, err
 }
 

@@ -49,6 +49,7 @@ func (s *Sink) setBase(b *Base, fd int, notInside []FileID) error {
 type resolver struct {
 	root      *Root
 	notInside []FileID
+	dry       bool // nothing is made: errWouldMake
 }
 
 func (r *resolver) resolve(t Target) (Base, int, error) {
@@ -132,6 +133,9 @@ func (r *resolver) dir(names []string) (int, error) {
 // makeDirs goes down from the root and makes every directory that is missing.
 // Each is looked up from the root, so that links may lead anywhere below it.
 func (r *resolver) makeDirs(names []string) (int, error) {
+	if r.dry {
+		return -1, errWouldMake
+	}
 	fd, err := r.open(".")
 	for i := 1; err == nil && i <= len(names); i++ {
 		path := targetPath(names[:i])

@@ -145,6 +145,7 @@ type SinkOptions struct {
 	AllXattr   bool   // trusted.* and security.* as well, if running as root
 	NumericIDs bool   // owner and group by number
 	Delete     bool   // what the sender does not have may go
+	Dry        bool   // for whoever makes the sink: it is to be a Dry
 	Fsync      bool   // a file is on the disk before it has its name, all else with Sync
 	Backup     string // what is replaced keeps its name with this behind it; "": it goes
 	SafeLinks  bool   // no symlinks that lead out of the session's target: they are an ErrOutside

@@ -18,6 +18,7 @@ type Fetch struct {
 	EveryRail  bool     `cbor:"12,keyasint,omitempty"` // a rail that carries nothing is an error
 	RetryFor   int64    `cbor:"13,keyasint,omitempty"` // how long to try again once every stream is gone, ns; < 0: not at all
 	Filter     [][]byte `cbor:"14,keyasint,omitempty"` // rules of what is left out, as package filter reads them
+	Dry        bool     `cbor:"16,keyasint,omitempty"` // as Open's
 	OneFS      bool     `cbor:"15,keyasint,omitempty"` // leave out what is mounted below
 }
 

@@ -67,7 +67,7 @@ type Hello struct {
 const (
 	// FeatureEncrypt: a side takes sealed frames.
 	FeatureEncrypt = "encrypt"
-	// FeatureSelect: a side knows Open's Choose, Backup and Delete.
+	// FeatureSelect: a side knows Open's Choose, Backup, Delete and Dry.
 	FeatureSelect = "select"
 	// FeatureFetch: a server sends what it is asked for.
 	FeatureFetch = "fetch"
@@ -146,6 +146,7 @@ type Open struct {
 	Backup     []byte   `cbor:"18,keyasint,omitempty"` // what is replaced keeps its name with this behind it
 	Delete     bool     `cbor:"19,keyasint,omitempty"` // what the sender does not have goes, once all has arrived
 	MaxDelete  int64    `cbor:"20,keyasint,omitempty"` // with Delete: less entries than this; 0: any number
+	Dry        bool     `cbor:"22,keyasint,omitempty"` // nothing is made, nor sent: the answers are what is wanted
 	Filter     [][]byte `cbor:"21,keyasint,omitempty"` // with Delete: rules of what is not touched, as package filter reads them
 }
 

@@ -19,6 +19,7 @@ type console struct {
 	out, err io.Writer
 	quiet    bool
 	rails    bool      // the summary shows the pairing
+	dry      bool      // nothing is sent
 	from     string    // host that is fetched from; "": it is sent to
 	bar      *progress // nil: no terminal
 
@@ -34,7 +35,7 @@ type console struct {
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
 	if !o.quiet && !o.server {
 		c.bar = newProgress(e)
 	}
@@ -167,6 +168,14 @@ func (c *console) Problem(p engine.Problem) {
 	c.report(c.problems, p)
 }
 
+// Would implements engine.Observer.
+func (c *console) Would(path string, n int64) {
+	if c.from != "" {
+		path = c.from + ":" + path
+	}
+	c.above(fmt.Sprintf("%s (%s)", quote(path), size(uint64(n))))
+}
+
 // leadsOutside counts a symlink that leads out of what is sent.
 func (c *console) leadsOutside(string, string) {
 	c.mu.Lock()
@@ -239,7 +248,7 @@ func (c *console) end() {
 // summary says what came of a transfer.
 func (c *console) summary(r *engine.Report, done bool) {
 	c.mu.Lock()
-	lines := summarise(r, done, c.from != "", c.skipped, c.problems)
+	lines := summarise(r, done, c.from != "", c.dry, c.skipped, c.problems)
 	if c.outside > 0 {
 		lines = append(lines, fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)",
 			plural(c.outside, "symlink leads", "symlinks lead")))

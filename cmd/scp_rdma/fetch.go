@@ -76,13 +76,13 @@ func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *e
 	report, err := engine.Fetch(ctx, engine.FetchConfig{
 		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
 		Paths: paths, Filter: o.selection.rules.Lines(), OneFS: o.selection.oneFS, Target: target, State: st,
-		NewSink: func(so localfs.SinkOptions) (engine.Sink, error) { return s.root.SinkAt("", so) },
+		NewSink: func(so localfs.SinkOptions) (engine.Sink, error) { return sinkAt(s.root, "", so) },
 		// Programs that run as another user are not made at a server's word, unless owners
 		// are asked for too.
 		Options: localfs.SinkOptions{
 			Owner: o.owner, NumericIDs: o.numeric, Special: o.owner, Xattr: o.xattr, AllXattr: o.xattr && own, Fsync: o.fsync, SafeLinks: o.safeLinks, Backup: o.backups(),
 		},
-		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Delete: o.deletion(nil),
+		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Dry: o.dry, Delete: o.deletion(nil),
 		Observer: con, Logger: log.Named("engine"),
 	})
 	if errors.Is(err, engine.ErrUnasked) {

@@ -67,7 +67,7 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	report, err := engine.Send(ctx, engine.SendConfig{
 		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
-		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Backup: o.backups(), Delete: o.deletion(func() bool { return !con.failed() }),
+		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Backup: o.backups(), Dry: o.dry, Delete: o.deletion(func() bool { return !con.failed() }),
 		Observer: con, Logger: log.Named("engine"),
 	})
 	if remote := (*engine.RemoteError)(nil); errors.As(err, &remote) && there.dir != "" {

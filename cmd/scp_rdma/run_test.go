@@ -108,7 +108,7 @@ func TestSummarySaysWhatCameOfIt(t *testing.T) {
 		Rails:   []engine.RailReport{{Name: "eth0", Streams: 1, Bytes: 3 << 20}, {Name: "eth1", Streams: 2, Bytes: 2 << 20}},
 		Dropped: localfs.Dropped{Special: 3},
 	}
-	text := strings.Join(summarise(r, true, false, tally{"fifo": 2}, tally{}), "\n")
+	text := strings.Join(summarise(r, true, false, false, tally{"fifo": 2}, tally{}), "\n")
 	for _, want := range []string{"1 file, 2 directories, 3 symlinks, 1 hard link, 5.0 MiB in 2.00 s, 2.5 MiB/s",
 		"over tcp, 3 streams: eth0 3.0 MiB at 1.5 MiB/s (1 stream), eth1 2.0 MiB at 1.0 MiB/s (2 streams)", "skipped: 2 fifos", "sent again because they changed meanwhile: 1 file",
 		"special bits of 3 entries", "--allow special", "not copied: 4 entries"} {

@@ -73,7 +73,7 @@ func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg
 	cfg.Listener, cfg.Transports, cfg.State, cfg.Encrypt, cfg.Limit = in.ln, in.reg, st, o.encrypt, o.limiter()
 	cfg.NewSink = func(h keys.Holder, so localfs.SinkOptions) (engine.Sink, error) {
 		so.SafeLinks = o.safeLinks
-		return s.root.SinkAt(h.Dir, so)
+		return sinkAt(s.root, h.Dir, so)
 	}
 	cfg.NewSource = func(h keys.Holder, paths []string, so localfs.SourceOptions) (engine.Offer, error) {
 		return s.root.SourceAt(h.Dir, paths, so)
@@ -85,6 +85,15 @@ func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg
 	cfg.Describe = func(ctx context.Context) []byte { return describe(ctx, o, log) }
 	cfg.Limits, cfg.Logger = o.limits.session(), log.Named("engine")
 	return engine.Serve(ctx, cfg)
+}
+
+// sinkAt makes a sink below a root, or one that only looks.
+func sinkAt(root *localfs.Root, dir string, so localfs.SinkOptions) (engine.Sink, error) {
+	s, err := root.SinkAt(dir, so)
+	if err != nil || !so.Dry {
+		return s, err
+	}
+	return localfs.Dry{Sink: s}, nil
 }
 
 // intake is a server's port, with what takes the data that comes to it.

@@ -90,21 +90,53 @@ func carried(r *engine.Report) string {
 	return text + ": " + strings.Join(rails, ", ")
 }
 
+// wouldBe is what would be sent.
+func wouldBe(r *engine.Report) string {
+	text := plural(r.Would.Files, "file", "files") + ", " + size(r.Would.Bytes)
+	if r.Would.Units > 0 {
+		text += " in " + plural(r.Would.Units, "unit", "units")
+	}
+	return text
+}
+
+// wouldGo is the way that it would go; "" where only the other side knows.
+func wouldGo(r *engine.Report) string {
+	var rails []string
+	for _, rail := range r.Rails {
+		rails = append(rails, quote(rail.Name))
+	}
+	if len(rails) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("it would go over %s, on %s", quote(r.Transport), strings.Join(rails, ", "))
+}
+
 // summarise says what came of a transfer, in a few lines.
-func summarise(r *engine.Report, done, fetched bool, skipped, problems tally) []string {
+func summarise(r *engine.Report, done, fetched, dry bool, skipped, problems tally) []string {
 	first := "sent " + counts(r)
 	if fetched {
 		first = "fetched " + counts(r)
+	}
+	if dry {
+		first = "nothing was done. It would be " + strings.Fields(first)[0] + ": " + wouldBe(r)
 	}
 	if !done {
 		first = "not finished: " + first + ", " + size(travelled(r)) + " carried"
 	}
 	lines := []string{first}
-	if text := carried(r); text != "" {
+	text := carried(r)
+	if dry {
+		text = wouldGo(r)
+	}
+	if text != "" {
 		lines = append(lines, text)
 	}
 	if r.Deleted > 0 {
-		lines = append(lines, "deleted: "+plural(r.Deleted, "entry", "entries"))
+		deleted := "deleted: "
+		if dry {
+			deleted = "it would be deleted: "
+		}
+		lines = append(lines, deleted+plural(r.Deleted, "entry", "entries"))
 	}
 	if r.Skipped > 0 {
 		lines = append(lines, "already there: "+plural(r.Skipped, "file", "files")+", "+size(r.SkippedBytes))

@@ -67,6 +67,8 @@ func (*observer) Lost(error, time.Duration)    {}
 func (*observer) Stalled(time.Duration)        {}
 func (*observer) Scarce(uint64, uint64)        {}
 
+func (o *observer) Would(string, int64) {}
+
 func (o *observer) Chosen(_ string, passed []error) {
 	for _, err := range passed {
 		o.why = append(o.why, err.Error())
