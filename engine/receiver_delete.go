@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"scp_rdma/filter"
 	"scp_rdma/localfs"
@@ -17,6 +18,7 @@ const maxDoomed = 1_000_000
 // deleting is what a receiver deletes once all has arrived: what the sender does not have.
 type deleting struct {
 	rules  filter.Rules // what they leave out is nobody's to delete
+	backup string       // nor what has this behind its name; "": nothing has
 	left   int64        // entries that may go
 	base   bool         // the target itself is one of the directories
 	doomed []doomed     // under receiver.mu, and so are
@@ -42,7 +44,7 @@ func newDeleting(o *wire.Open) (*deleting, error) {
 	if !o.Delete {
 		return nil, nil
 	}
-	del := &deleting{left: maxDelete, base: o.Contents}
+	del := &deleting{left: maxDelete, base: o.Contents, backup: string(o.Backup)}
 	if o.MaxDelete > 0 {
 		del.left = o.MaxDelete - 1
 	}
@@ -52,6 +54,11 @@ func newDeleting(o *wire.Open) (*deleting, error) {
 		}
 	}
 	return del, nil
+}
+
+// stays says whether a path is not to be deleted, whoever has it.
+func (del *deleting) stays(path string, dir bool) bool {
+	return del.backup != "" && strings.HasSuffix(path, del.backup) || del.rules.Excluded(path, dir)
 }
 
 // announcedIn notes that the sender has a name in a directory. r.mu is held.
@@ -82,7 +89,7 @@ func (r *receiver) doom(d *inDir) {
 	}
 	var names []localfs.Listed
 	for _, l := range list {
-		if _, ok := d.names[l.Name]; ok || r.del.rules.Excluded(d.path(l.Name), l.Dir) {
+		if _, ok := d.names[l.Name]; ok || r.del.stays(d.path(l.Name), l.Dir) {
 			continue
 		}
 		names = append(names, l)
@@ -153,7 +160,7 @@ func (r *receiver) deleteIn(one *doomed) (enough bool, err error) {
 	}
 	var errs []error
 	for _, l := range one.names {
-		rm := localfs.Removal{Left: r.del.left, Keep: func(path string, dir bool) bool { return r.del.rules.Excluded(one.rel+path, dir) }}
+		rm := localfs.Removal{Left: r.del.left, Keep: func(path string, dir bool) bool { return r.del.stays(one.rel+path, dir) }}
 		err := r.sink.Remove(d, l.Name, &rm)
 		r.del.gone += rm.Gone
 		r.del.left = rm.Left

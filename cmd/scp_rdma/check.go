@@ -101,6 +101,8 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 		return usagef("--max-delete N: it takes 0 or more, and needs --delete")
 	case o.deletes && o.selection.from != "":
 		return usagef("--delete and --files-from exclude each other: what a list does not name is not gone")
+	case o.deletes && o.selection.oneFS:
+		return usagef("--delete and -x exclude each other: what is mounted at SRC is not gone")
 	case f.Changed("suffix") && !o.backup:
 		return usagef("--suffix says how --backup names what it keeps: it needs it")
 	case o.suffix == "" || strings.Contains(o.suffix, "/"):
