@@ -49,6 +49,11 @@ func metaOf(w *wire.Entry) localfs.Meta {
 	return m
 }
 
+// entryOf is an announced entry, for people to see.
+func entryOf(w *wire.Entry) *localfs.Entry {
+	return &localfs.Entry{Kind: localfs.Kind(w.Kind), Name: string(w.Name), Size: w.Size, Link: string(w.Link), Meta: metaOf(w)}
+}
+
 func railsToWire(name string, rails []transport.Rail) wire.RailSet {
 	set := wire.RailSet{Transport: name}
 	for _, r := range rails {

@@ -45,7 +45,8 @@ type FetchConfig struct {
 	Verify       bool
 	Choose       wire.Choose // Options.Backup is beside it
 	Dry          bool
-	Delete       Delete // but for its Filter and Clean
+	Seen         func(path string, e *localfs.Entry) // of each entry that the server announces, by one goroutine; nil: nobody looks
+	Delete       Delete                              // but for its Filter and Clean
 
 	// State keeps what has to outlive this process; nil: a transfer that breaks off begins
 	// anew with every file that is not whole.
@@ -190,7 +191,7 @@ func (f *fetcher) receiver(peer *wire.Hello) *receiver {
 	cfg.Limits = cfg.Limits.withDefaults()
 	r := newReceiver(cfg, cfg.Limits, newRoster(), f.conn)
 	r.id, r.key, r.secret, r.mine, r.peer = f.id, f.key, f.secret, f.scout.probed, peer
-	r.fetch = &fetching{ways: f.routes.all, wanted: wanted(f.cfg.Paths), observer: f.cfg.Observer}
+	r.fetch = &fetching{ways: f.routes.all, wanted: wanted(f.cfg.Paths), observer: f.cfg.Observer, seen: f.cfg.Seen}
 	return r
 }
 

@@ -15,7 +15,8 @@ import (
 type fetching struct {
 	ways     []*route // that it can dial
 	wanted   func(top string) bool
-	observer Observer // nil: nobody watches
+	observer Observer                            // nil: nobody watches
+	seen     func(path string, e *localfs.Entry) // nil: nobody looks
 	join     waiting[*wire.StreamJoin]
 
 	would                                        dry

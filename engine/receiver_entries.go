@@ -61,10 +61,14 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 	if e.Replaces != 0 {
 		r.replace(e.Replaces)
 	}
-	switch {
-	case parent == nil:
+	if parent == nil {
 		r.totals.failed.Add(1)
 		return failed(e.ID, fmt.Errorf("%q: its directory is finished already", e.Name)), nil
+	}
+	if r.fetch != nil && r.fetch.seen != nil {
+		r.fetch.seen(parent.path(string(e.Name)), entryOf(e))
+	}
+	switch {
 	case parent.passed:
 		return r.passOver(e, parent), nil
 	case parent.failed:

@@ -67,10 +67,7 @@ func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *e
 	defer func() { _ = there.close() }()
 	ctx, done := there.bound(ctx)
 	defer done()
-	paths := make([]string, len(j.from))
-	for i, r := range j.from {
-		paths[i] = r.path
-	}
+	paths := j.paths()
 	log.Info("fetching", "from", there.at.Addr, "paths", paths, "into", s.root.Path(), "transports", there.reg.Names(), "rails", o.rails)
 	own := os.Geteuid() == 0
 	report, err := engine.Fetch(ctx, engine.FetchConfig{

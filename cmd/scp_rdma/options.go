@@ -51,6 +51,7 @@ type options struct {
 	safeLinks                                bool
 	deletes                                  bool
 	dry                                      bool
+	list                                     bool
 	maxDelete                                int64
 	limit                                    int64 // bytes a second; 0: none
 	update, existing, ignoreExisting, backup bool
@@ -156,6 +157,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.update, "update", "u", false, "leave files alone that are newer at the destination")
 	f.BoolVar(&o.existing, "existing", false, "update what is there, and make nothing new")
 	f.BoolVar(&o.ignoreExisting, "ignore-existing", false, "leave alone what is there, and only make what isn't")
+	f.BoolVar(&o.list, "list", false, "show what a host has: scp_rdma --list HOST:PATH..., with all that is in directories")
 	f.BoolVarP(&o.dry, "dry-run", "n", false, "send nothing and change nothing: say what would be sent, and with --delete how much would go")
 	f.BoolVar(&o.deletes, "delete", false, "once all has arrived, delete from the directories that were copied what SRC does not have; not what filter rules leave out, and nothing at all if anything could not be copied")
 	f.Int64Var(&o.maxDelete, "max-delete", -1, "with --delete: no more than `N` entries (-1: any number)")

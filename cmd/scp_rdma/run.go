@@ -124,6 +124,9 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	case o.server:
 		return serve(ctx, e, con, o, log)
 	}
+	if o.list {
+		return list(ctx, e, con, o, args, log)
+	}
 	j, err := parseCopy(args, o.exact, o.ssh)
 	if err != nil {
 		return err

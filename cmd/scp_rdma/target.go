@@ -25,6 +25,15 @@ func (j job) far() remote {
 	return j.to
 }
 
+// paths are what is fetched, as typed after HOST:.
+func (j job) paths() []string {
+	list := make([]string, len(j.from))
+	for i, r := range j.from {
+		list[i] = r.path
+	}
+	return list
+}
+
 const (
 	maxPath = 4095 // bytes, PATH_MAX of Linux without its NUL
 	maxName = 255  // bytes, NAME_MAX
