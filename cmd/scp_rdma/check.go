@@ -109,8 +109,8 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 		return usagef("--suffix %s: it is a part of a name", quote(o.suffix))
 	case o.selection.zero && o.selection.from == "":
 		return usagef("--from0 says how --files-from is written: it needs it")
-	case o.json && !o.devices && !o.bench:
-		return usagef("--json is for devices and bench")
+	case o.json && (o.server || o.keygen || o.clean):
+		return usagef("--json is for transfers, --list, devices and bench")
 	case !o.bench && (f.Changed("html") || f.Changed("seconds")):
 		return usagef("--html and --seconds are for bench")
 	}

@@ -20,6 +20,7 @@ type console struct {
 	quiet    bool
 	rails    bool      // the summary shows the pairing
 	dry      bool      // nothing is sent
+	json     bool      // stdout gets events and nothing else
 	from     string    // host that is fetched from; "": it is sent to
 	bar      *progress // nil: no terminal
 
@@ -35,18 +36,23 @@ type console struct {
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
-	if !o.quiet && !o.server {
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, json: o.json, problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
+	if !o.quiet && !o.server && !o.json {
 		c.bar = newProgress(e)
 	}
 	return c
 }
 
-// say prints a line of results. When nobody can read them, that is said once.
+// say prints a line of results, for people.
 func (c *console) say(line string) {
-	if c.quiet {
+	if c.quiet || c.json {
 		return
 	}
+	c.print(line)
+}
+
+// print prints a line on stdout. When nobody can read it, that is said once.
+func (c *console) print(line string) {
 	c.mu.Lock()
 	_, err := fmt.Fprintln(c.out, line)
 	first := err != nil && !c.deaf
@@ -115,6 +121,9 @@ func (c *console) Lost(why error, left time.Duration) {
 	c.outside = 0
 	maps.Copy(c.problems, c.missed)
 	c.mu.Unlock()
+	if c.json {
+		c.emit("lost", event{Error: why.Error()})
+	}
 	if first {
 		c.note(errorLine(why) + fmt.Sprintf("; looking for the server again for %v", left.Round(time.Second)))
 	}
@@ -134,6 +143,13 @@ func (c *console) Scarce(need, free uint64) {
 // Chosen implements engine.Observer: a transfer that is slower than the user
 // hoped for says at its start why.
 func (c *console) Chosen(transport string, passed []error) {
+	if c.json {
+		var why []string
+		for _, err := range passed {
+			why = append(why, err.Error())
+		}
+		c.emit("transport", event{Transport: transport, Passed: why})
+	}
 	for _, err := range passed {
 		text := "going over " + quote(transport) + ", not " + reason(err)
 		c.mu.Lock()
@@ -173,6 +189,9 @@ func (c *console) Would(path string, n int64) {
 	if c.from != "" {
 		path = c.from + ":" + path
 	}
+	if c.json {
+		c.emit("would", event{Path: path, Bytes: &n})
+	}
 	c.above(fmt.Sprintf("%s (%s)", quote(path), size(uint64(n))))
 }
 
@@ -193,6 +212,13 @@ func (c *console) missing(path string, err error) {
 
 // report tells of a problem, or only counts it.
 func (c *console) report(t tally, p engine.Problem) {
+	if c.json {
+		kind := "failed"
+		if errors.Is(p.Err, localfs.ErrSpecial) {
+			kind = "skipped"
+		}
+		c.emit("problem", event{Path: p.Path, Error: p.Err.Error(), Kind: kind})
+	}
 	text := "scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err)
 	c.mu.Lock()
 	kind, n := t.add(kindOf(p.Err))
@@ -247,6 +273,9 @@ func (c *console) end() {
 
 // summary says what came of a transfer.
 func (c *console) summary(r *engine.Report, done bool) {
+	if c.json {
+		c.emit("summary", event{Summary: summaryOf(r, done, c.dry)})
+	}
 	c.mu.Lock()
 	lines := summarise(r, done, c.from != "", c.dry, c.skipped, c.problems)
 	if c.outside > 0 {

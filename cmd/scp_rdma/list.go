@@ -61,6 +61,13 @@ func list(ctx context.Context, e env, con *console, o *options, args []string, l
 
 // listed prints an entry as ls -l would, but for its owner.
 func (c *console) listed(path string, e *localfs.Entry) {
+	at := time.Unix(e.Meta.MtimeSec, int64(e.Meta.MtimeNsec))
+	if c.json {
+		c.emit("entry", event{
+			Path: path, Kind: kindWord(e.Kind), Bytes: &e.Size, Mode: fmt.Sprintf("%04o", e.Meta.Mode), Mtime: at.UTC().Format(time.RFC3339Nano), Link: e.Link,
+		})
+		return
+	}
 	mode := fs.FileMode(e.Meta.Mode & 0o777)
 	switch e.Kind {
 	case localfs.KindDir:
@@ -70,8 +77,7 @@ func (c *console) listed(path string, e *localfs.Entry) {
 		path += " -> " + e.Link
 	case localfs.KindFile, localfs.KindDirEnd:
 	}
-	at := time.Unix(e.Meta.MtimeSec, int64(e.Meta.MtimeNsec)).Format("2006-01-02 15:04:05")
-	c.above(fmt.Sprintf("%v %14d %s %s", mode, e.Size, at, quote(path)))
+	c.above(fmt.Sprintf("%v %14d %s %s", mode, e.Size, at.Format("2006-01-02 15:04:05"), quote(path)))
 }
 
 // lister is a console that tells only of trouble.

@@ -225,7 +225,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
 	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")
 	f.BoolVar(&o.clean, "clean", false, "remove what interrupted transfers left below -o a week ago or earlier, like scp_rdma clean")
-	f.BoolVar(&o.json, "json", false, "with devices or bench: as JSON, for programs")
+	f.BoolVar(&o.json, "json", false, "as JSON, for programs: devices, bench, --list, and of a transfer a line for each event (docs/json.md)")
 	f.BoolVar(&o.bench, "bench", false, "measure from memory to memory, like scp_rdma bench HOST")
 	o.seconds = secondsValue(benchTurn)
 	f.Var(&o.seconds, "seconds", "with bench: measure each point for `T` seconds")

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+
+	"scp_rdma/engine"
+	"scp_rdma/localfs"
+)
+
+// eventVersion is of the lines of --json. Fields are only ever added to it.
+const eventVersion = 1
+
+// event is a line of --json. docs/json.md tells of each.
+type event struct {
+	V     int    `json:"v"`
+	Event string `json:"event"`
+	Time  string `json:"time"` // RFC 3339, UTC
+
+	Path      string   `json:"path,omitempty"`
+	PathBytes []byte   `json:"path_base64,omitempty"` // of a path that is not UTF-8
+	Error     string   `json:"error,omitempty"`
+	Kind      string   `json:"kind,omitempty"`
+	Bytes     *int64   `json:"bytes,omitempty"`
+	Mode      string   `json:"mode,omitempty"`
+	Mtime     string   `json:"mtime,omitempty"`
+	Link      string   `json:"link,omitempty"`
+	Transport string   `json:"transport,omitempty"`
+	Passed    []string `json:"passed,omitempty"`
+
+	Summary *eventSummary `json:"summary,omitempty"`
+}
+
+// eventSummary is a Report.
+type eventSummary struct {
+	Done         bool        `json:"done"` // all that there was to do
+	Files        uint64      `json:"files"`
+	Dirs         uint64      `json:"directories"`
+	Symlinks     uint64      `json:"symlinks"`
+	Links        uint64      `json:"hard_links"`
+	Bytes        uint64      `json:"bytes"`
+	Failed       uint64      `json:"failed"`
+	Skipped      uint64      `json:"already_there"`
+	SkippedBytes uint64      `json:"already_there_bytes"`
+	Resumed      uint64      `json:"resumed_bytes"`
+	Resent       uint64      `json:"sent_again"`
+	Damaged      uint64      `json:"damaged_frames"`
+	CarriedAgain uint64      `json:"carried_again_bytes"`
+	Deleted      uint64      `json:"deleted"`
+	Reconnected  uint64      `json:"reconnected"`
+	Seconds      float64     `json:"seconds"`
+	Transport    string      `json:"transport"`
+	Encrypted    bool        `json:"encrypted"`
+	Would        *eventWould `json:"would,omitempty"`
+	Rails        []eventRail `json:"rails"`
+}
+
+// eventWould is what a dry run would send.
+type eventWould struct {
+	Files uint64 `json:"files"`
+	Bytes uint64 `json:"bytes"`
+	Units uint64 `json:"units"`
+}
+
+// eventRail is what one rail carried.
+type eventRail struct {
+	Name    string `json:"name"`
+	Peer    string `json:"peer"`
+	Streams int    `json:"streams"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// emit prints an event.
+func (c *console) emit(name string, e event) {
+	e.V, e.Event, e.Time = eventVersion, name, time.Now().UTC().Format(time.RFC3339Nano)
+	if !utf8.ValidString(e.Path) {
+		e.PathBytes = []byte(e.Path)
+	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		c.line("scp_rdma: --json: " + errorLine(err))
+		return
+	}
+	c.print(string(b))
+}
+
+func summaryOf(r *engine.Report, done, dry bool) *eventSummary {
+	s := &eventSummary{
+		Done: done, Files: r.Files, Dirs: r.Dirs, Symlinks: r.Symlinks, Links: r.Links, Bytes: r.Bytes, Failed: r.Failed,
+		Skipped: r.Skipped, SkippedBytes: r.SkippedBytes, Resumed: r.Resumed, Resent: r.Resent, Damaged: r.Damaged,
+		CarriedAgain: r.CarriedAgain, Deleted: r.Deleted, Reconnected: r.Reconnected, Seconds: r.Elapsed.Seconds(),
+		Transport: r.Transport, Encrypted: r.Encrypted, Rails: []eventRail{},
+	}
+	if dry {
+		s.Would = &eventWould{r.Would.Files, r.Would.Bytes, r.Would.Units}
+	}
+	for _, rail := range r.Rails {
+		s.Rails = append(s.Rails, eventRail{rail.Name, rail.Peer, rail.Streams, rail.Bytes})
+	}
+	return s
+}
+
+// kindWord is an entry's kind, for programs.
+func kindWord(k localfs.Kind) string {
+	switch k {
+	case localfs.KindDir:
+		return "directory"
+	case localfs.KindSymlink:
+		return "symlink"
+	case localfs.KindFile, localfs.KindDirEnd:
+	}
+	return "file"
+}
