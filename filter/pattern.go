@@ -38,7 +38,7 @@ func compile(text string) (pattern, error) {
 		return p, fmt.Errorf("%s: %w", text, err)
 	}
 	p.above = !root && strings.HasPrefix(body, "**")
-	p.below = !dir && strings.HasSuffix(body, "***")
+	p.below = strings.HasSuffix(body, "***")
 	if !root && !p.base && !p.above {
 		expr = "(?:.*/)?" + expr
 	}

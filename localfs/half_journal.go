@@ -14,6 +14,12 @@ const maxJournal = 256 << 20
 func (h *half) openJournal(dir int) ([]byte, error) {
 	name := hiddenOf(h.put.Name, journalSuffix)
 	fd, why, err := h.s.openPart(dir, name)
+	// Who has just given an earlier one its name removes its journal only then, and may
+	// hit this one.
+	if fd >= 0 && unlinked(fd) {
+		closeQuietly(fd)
+		err = unix.ENOENT
+	}
 	switch {
 	case err == unix.ENOENT: // killed before it was begun
 		return nil, fmt.Errorf("half a file without a journal, removed: %w: %w", err, ErrUnsafe)
@@ -38,6 +44,12 @@ func (h *half) openJournal(dir int) ([]byte, error) {
 	}
 	raw := make([]byte, st.Size)
 	return raw, preadFull(fd, raw, 0)
+}
+
+// unlinked says whether an open file has no name any more.
+func unlinked(fd int) bool {
+	var st unix.Stat_t
+	return fstat(fd, &st) == nil && st.Nlink == 0
 }
 
 func (h *half) Note(b []byte) error {
