@@ -75,6 +75,9 @@ func (h *half) load(dir int) ([]byte, error) {
 	if err := fstat(h.fd, &st); err != nil {
 		return nil, err
 	}
+	if st.Size == 0 && h.put.Size > 0 { // by somebody who had not got its lock yet
+		return nil, fmt.Errorf("half a file that was just begun, removed: %w: %w", fs.ErrNotExist, ErrUnsafe)
+	}
 	if st.Size != h.put.Size {
 		return nil, fmt.Errorf("half a file of %d bytes, the source has %d now: %w", st.Size, h.put.Size, ErrUnsafe)
 	}
