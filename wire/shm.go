@@ -10,7 +10,7 @@ import (
 // device u64, its inode u64.
 type SHMRail struct {
 	Boot       [16]byte // /proc/sys/kernel/random/boot_id, random(4)
-	Dev, Inode uint64   // of /proc/self/ns/net, namespaces(7)
+	Dev, Inode uint64   // of /proc/thread-self/ns/net, namespaces(7)
 }
 
 // SHMRailSize is the size of a SHMRail, bytes.

@@ -28,7 +28,9 @@ func place() (wire.SHMRail, error) {
 	}
 	copy(r.Boot[:], id)
 	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
+	// Of this thread, as its sockets are: that of /proc/self is the first thread's, which a
+	// program may have moved to another for good.
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
 		return r, fmt.Errorf("network namespace: %w", err)
 	}
 	r.Dev, r.Inode = st.Dev, st.Ino
