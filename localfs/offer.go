@@ -119,8 +119,9 @@ func (of *offer) contents(names []string, asked string) (top, error) {
 		err = of.adopt(t.node)
 	} else {
 		t.node = newNode(n.parent, n.name, unix.O_RDONLY|unix.O_NOFOLLOW)
-		_, err = of.s.h.acquire(t.node)
-		defer of.s.h.release(t.node)
+		if _, err = of.s.h.acquire(t.node); err == nil {
+			defer of.s.h.release(t.node)
+		}
 	}
 	t.node.holds, t.id = true, of.s.h.identity(t.node)
 	return t, err

@@ -62,6 +62,22 @@ func TestAnAddressMustBeOfTheFamilyAskedFor(t *testing.T) {
 	}
 }
 
+// soundFetch checks a job that fetches.
+func soundFetch(t *testing.T, args []string, j job, exact bool) {
+	t.Helper()
+	if len(j.from) != len(args)-1 || j.into != args[len(args)-1] || looksRemote(j.into) || len(j.sources) > 0 || exact && len(j.from) > 1 {
+		t.Errorf("%q: %+v", args, j)
+	}
+	for i, r := range j.from {
+		if r.host != j.from[0].host || r.user != j.from[0].user || !strings.HasSuffix(args[i], r.path) || r.host == "" || r.host[0] == '-' {
+			t.Errorf("%q: from %+v", args, r)
+		}
+		if r.user == "" && slices.Contains(strings.Split(r.path, "/"), "..") || r.user != "" && r.user[0] == '-' {
+			t.Errorf("%q: from %+v", args, r)
+		}
+	}
+}
+
 // FuzzParseCopy: whatever is typed, a job is sound or the error is one of usage.
 func FuzzParseCopy(f *testing.F) {
 	for _, s := range []string{"a\x00host:", "a\x00b\x00[::1]:../x", "host:a\x00b:", "\x00:", "[a]b:\x00[", "a@[::1]:\x00-x:y", ""} {
@@ -75,6 +91,10 @@ func FuzzParseCopy(f *testing.F) {
 			if !errors.Is(err, errUsage) || strings.ContainsAny(err.Error(), "\n\x1b\x00") {
 				t.Errorf("%q: %v", args, err)
 			}
+			return
+		}
+		if len(j.from) > 0 {
+			soundFetch(t, args, j, exact)
 			return
 		}
 		if len(j.sources) == 0 || slices.ContainsFunc(j.sources, looksRemote) || exact && len(j.sources) > 1 {
