@@ -161,9 +161,7 @@ func (d *Delete) into(o *wire.Open) {
 	if d.Max >= 0 {
 		o.MaxDelete = d.Max + 1
 	}
-	for _, line := range d.Filter {
-		o.Filter = append(o.Filter, []byte(line))
-	}
+	o.Filter = asBytes(d.Filter)
 }
 
 // ServeConfig describes a server.

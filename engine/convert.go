@@ -54,6 +54,15 @@ func entryOf(w *wire.Entry) *localfs.Entry {
 	return &localfs.Entry{Kind: localfs.Kind(w.Kind), Name: string(w.Name), Size: w.Size, Link: string(w.Link), Meta: metaOf(w)}
 }
 
+// asBytes are names and rules as they travel: they need not be UTF-8.
+func asBytes(list []string) [][]byte {
+	var out [][]byte
+	for _, s := range list {
+		out = append(out, []byte(s))
+	}
+	return out
+}
+
 func railsToWire(name string, rails []transport.Rail) wire.RailSet {
 	set := wire.RailSet{Transport: name}
 	for _, r := range rails {

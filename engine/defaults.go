@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"scp_rdma/transport"
+	"scp_rdma/wire"
 )
 
 const (
@@ -78,6 +79,14 @@ func (l Limits) withDefaults() Limits {
 		l.Greeting = helloTimeout
 	}
 	return l
+}
+
+// told is what the other side hears of them.
+func (l Limits) told() wire.Limits {
+	return wire.Limits{
+		Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
+		Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
+	}
 }
 
 func loggerOr(l hclog.Logger) hclog.Logger {

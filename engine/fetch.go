@@ -117,22 +117,12 @@ func (f *fetcher) ask(ctx context.Context) error {
 	}
 	f.r = f.receiver(peer)
 	f.watched.Store(f.routes)
-	l := f.r.limits
 	ask := &wire.Fetch{
 		Ways: f.ways(), Streams: uint32(f.cfg.Streams), Slots: uint32(f.cfg.Slots), SlotSize: uint32(f.cfg.SlotSize),
 		Owner: f.cfg.Options.Owner, Xattr: f.cfg.Options.Xattr, SafeLinks: f.cfg.Options.SafeLinks,
 		OneFS: f.cfg.OneFS, Dry: f.cfg.Dry,
 		NoChecksum: f.cfg.NoChecksum, Encrypt: f.cfg.Encrypt, EveryRail: f.cfg.EveryRail, RetryFor: int64(f.cfg.RetryFor),
-		Limits: wire.Limits{
-			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
-			Slots: uint32(l.Memory / int64(DefaultSlotSize+transport.HeadRoom)),
-		},
-	}
-	for _, r := range f.cfg.Filter {
-		ask.Filter = append(ask.Filter, []byte(r))
-	}
-	for _, p := range f.cfg.Paths {
-		ask.Paths = append(ask.Paths, []byte(p))
+		Limits: f.r.limits.told(), Paths: asBytes(f.cfg.Paths), Filter: asBytes(f.cfg.Filter),
 	}
 	if err := f.conn.Send(ask); err != nil {
 		return err

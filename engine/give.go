@@ -64,8 +64,7 @@ func (r *receiver) giveBy(ctx context.Context, s *sender, m *wire.Fetch) error {
 	if err != nil {
 		return err
 	}
-	s.routes = &routes{all: all, retryFor: s.cfg.RetryFor}
-	s.watched.Store(s.routes)
+	s.over(all)
 	r.giving = given{from: paths, sender: s}
 	r.opened = true
 	if r.cfg.Observer != nil {
@@ -75,11 +74,6 @@ func (r *receiver) giveBy(ctx context.Context, s *sender, m *wire.Fetch) error {
 	defer s.scout.stop()
 	if err := s.agree(r.least(m.Limits), s.way(), s.count.walkDone.Load()); err != nil {
 		return err
-	}
-	if z, ok := s.routes.first().transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
-		if d, ok := s.cfg.Source.(directSource); ok {
-			d.PreferDirect()
-		}
 	}
 	if err := s.askTarget(); err != nil {
 		return err
@@ -110,11 +104,10 @@ func (r *receiver) offer(m *wire.Fetch, paths []string) (Offer, error) {
 
 // least is what both sides allow.
 func (r *receiver) least(l wire.Limits) wire.Limits {
-	mine := r.limits
+	mine := r.limits.told()
 	return wire.Limits{
-		Streams: min(l.Streams, uint32(mine.Streams)), SlotSize: min(l.SlotSize, uint32(mine.SlotSize)),
-		Slots:  min(l.Slots, uint32(max(mine.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1))),
-		Window: min(l.Window, uint32(mine.Window)),
+		Streams: min(l.Streams, mine.Streams), SlotSize: min(l.SlotSize, mine.SlotSize),
+		Slots: min(l.Slots, mine.Slots), Window: min(l.Window, mine.Window),
 	}
 }
 
@@ -153,47 +146,25 @@ func waysOf(reg *transport.Registry, mine probed, hello *wire.Hello, ways []wire
 }
 
 // dialled opens this end of a stream that the receiver dials, which has to open its own end
-// first. The time for that runs as in tryPair.
+// first.
 func (s *sender) dialled(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair) (transport.SendStream, error) {
-	answer := s.ready.expect(key)
-	err := s.conn.Send(&wire.StreamOpen{
-		Stream: key.stream, Epoch: key.epoch, Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name,
-		Slots: uint32(s.slots), SlotSize: uint32(s.slotSize),
+	return s.readied(ctx, tr, key, pair, nil, func(ctx context.Context, ready []byte) (transport.SendStream, error) {
+		ep, err := tr.Open(ctx, transport.OpenRequest{
+			Pair: pair, Role: transport.Sender, Session: s.id, Key: s.key, Offer: ready,
+			Stream: key.stream, Epoch: key.epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
+		})
+		join := &wire.StreamJoin{Stream: key.stream, Epoch: key.epoch}
+		if err != nil {
+			join.Error = clip(err.Error())
+			return nil, errors.Join(err, s.conn.Send(join))
+		}
+		defer func() { _ = ep.Close() }() // a no-op once it is connected
+		join.Offer = ep.Offer()
+		if err := s.conn.Send(join); err != nil {
+			return nil, err
+		}
+		return connected(ep.Connect(ctx, ready))
 	})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := wait(ctx, s.opened); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	ready, err := wait(ctx, answer)
-	if err != nil {
-		return nil, err
-	}
-	if ready.Error != "" {
-		return nil, &RemoteError{Code: wire.ByeNoTransport, Text: ready.Error}
-	}
-	ep, err := tr.Open(ctx, transport.OpenRequest{
-		Pair: pair, Role: transport.Sender, Session: s.id, Key: s.key, Offer: ready.Offer,
-		Stream: key.stream, Epoch: key.epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
-	})
-	join := &wire.StreamJoin{Stream: key.stream, Epoch: key.epoch}
-	if err != nil {
-		join.Error = clip(err.Error())
-		return nil, errors.Join(err, s.conn.Send(join))
-	}
-	defer func() { _ = ep.Close() }() // a no-op once it is connected
-	join.Offer = ep.Offer()
-	if err := s.conn.Send(join); err != nil {
-		return nil, err
-	}
-	st, err := ep.Connect(ctx, ready.Offer)
-	if err != nil {
-		return nil, err
-	}
-	return st.(transport.SendStream), nil
 }
 
 // teller tells the client of what it won't get.

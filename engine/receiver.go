@@ -156,14 +156,9 @@ func (r *receiver) greet(ctx context.Context) error {
 	if r.key, err = r.conn.Derive(labelJoin); err != nil {
 		return err
 	}
-	l := r.limits
 	err = r.conn.Send(&wire.Hello{
 		Version: wire.Version, Software: Software, Session: r.id[:], Rails: r.mine.sets,
-		Limits: wire.Limits{
-			Streams: uint32(l.Streams), SlotSize: uint32(l.SlotSize), Window: uint32(l.Window),
-			Slots: uint32(max(l.Memory/int64(DefaultSlotSize+transport.HeadRoom), 1)),
-		},
-		Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect},
+		Limits: r.limits.told(), Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect},
 	})
 	if err != nil {
 		return err

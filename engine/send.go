@@ -118,16 +118,10 @@ func (s *sender) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.routes = &routes{all: all, retryFor: s.cfg.RetryFor}
-	s.watched.Store(s.routes)
+	s.over(all)
 	tr := s.routes.first().transport
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.Chosen(tr.Name(), passed)
-	}
-	if z, ok := tr.(transport.ZeroCopier); ok && z.ZeroCopy() {
-		if d, ok := s.cfg.Source.(directSource); ok {
-			d.PreferDirect()
-		}
 	}
 	way := s.way()
 	if err := s.agree(peer.Limits, way, s.count.walkDone.Load()); err != nil {
@@ -135,6 +129,17 @@ func (s *sender) greet(ctx context.Context) error {
 	}
 	s.log.Debug("agreed", "transport", tr.Name(), "round trip", way.rtt, "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
 	return s.askTarget()
+}
+
+// over has the session go over these routes.
+func (s *sender) over(all []*route) {
+	s.routes = &routes{all: all, retryFor: s.cfg.RetryFor}
+	s.watched.Store(s.routes)
+	if z, ok := all[0].transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
+		if d, ok := s.cfg.Source.(directSource); ok {
+			d.PreferDirect()
+		}
+	}
 }
 
 // directSource is a Source that can read files without the page cache.

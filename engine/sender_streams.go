@@ -118,8 +118,7 @@ func withOwnReason(ctx context.Context, st transport.SendStream, err error) erro
 	return err
 }
 
-// tryPair opens one endpoint, has the peer open its own, and connects. The time
-// for that runs from when the target is open: before, the peer is busy with it.
+// tryPair opens one endpoint, has the peer open its own, and connects.
 func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair) (transport.SendStream, error) {
 	if s.asked {
 		return s.dialled(ctx, tr, key, pair)
@@ -134,10 +133,20 @@ func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key stream
 		return nil, err
 	}
 	defer func() { _ = ep.Close() }() // a no-op once it is connected
+	return s.readied(ctx, tr, key, pair, ep.Offer(), func(ctx context.Context, ready []byte) (transport.SendStream, error) {
+		return connected(ep.Connect(ctx, ready))
+	})
+}
+
+// readied has the peer open its end of a stream, and goes on with its offer. The time for
+// that runs from when the target is open: before, the peer is busy with it.
+func (s *sender) readied(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair, offer []byte,
+	then func(ctx context.Context, ready []byte) (transport.SendStream, error),
+) (transport.SendStream, error) {
 	answer := s.ready.expect(key)
-	err = s.conn.Send(&wire.StreamOpen{
+	err := s.conn.Send(&wire.StreamOpen{
 		Stream: key.stream, Epoch: key.epoch, Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name,
-		Slots: uint32(s.slots), SlotSize: uint32(s.slotSize), Offer: ep.Offer(),
+		Slots: uint32(s.slots), SlotSize: uint32(s.slotSize), Offer: offer,
 	})
 	if err != nil {
 		return nil, err
@@ -154,7 +163,11 @@ func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key stream
 	if ready.Error != "" {
 		return nil, &RemoteError{Code: wire.ByeNoTransport, Text: ready.Error}
 	}
-	st, err := ep.Connect(ctx, ready.Offer)
+	return then(ctx, ready.Offer)
+}
+
+// connected is the sending end that Connect gave.
+func connected(st transport.Stream, err error) (transport.SendStream, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -162,6 +162,14 @@ func (c *console) Chosen(transport string, passed []error) {
 	}
 }
 
+// named is a path with the host that it is fetched from.
+func (c *console) named(path string) string {
+	if c.from == "" {
+		return path
+	}
+	return c.from + ":" + path
+}
+
 // fetches says that all that comes comes from a host.
 func (c *console) fetches(host string) { c.from = host }
 
@@ -172,9 +180,7 @@ func (c *console) Problem(p engine.Problem) {
 		c.leadsOutside("", "")
 		return
 	}
-	if c.from != "" {
-		p.Path = c.from + ":" + p.Path
-	}
+	p.Path = c.named(p.Path)
 	if errors.Is(p.Err, localfs.ErrSpecial) {
 		if !c.quiet {
 			c.report(c.skipped, p)
@@ -186,9 +192,7 @@ func (c *console) Problem(p engine.Problem) {
 
 // Would implements engine.Observer.
 func (c *console) Would(path string, n int64) {
-	if c.from != "" {
-		path = c.from + ":" + path
-	}
+	path = c.named(path)
 	if c.json {
 		c.emit("would", event{Path: path, Bytes: &n})
 	}
