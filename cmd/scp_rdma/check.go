@@ -20,7 +20,7 @@ const minLimit = 64 << 10
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f)); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f), o.checkPages()); err != nil {
 		return err
 	}
 	switch {
@@ -48,8 +48,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("--size %d: it takes 4K to 16M, in steps of 4K", o.size)
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
 		return usagef("an empty name is no file of keys")
-	case !slices.Contains([]string{"auto", "always", "never"}, o.direct):
-		return usagef("--direct %s: it takes auto, always, never", quote(o.direct))
+	case !slices.Contains(directNames(), o.direct):
+		return usagef("--direct %s: it takes %s", quote(o.direct), strings.Join(directNames(), ", "))
 	case o.dir == "":
 		return usagef("-o: an empty name is no directory")
 	case slices.Contains(o.rails, ""):

@@ -6,7 +6,8 @@
 //	[3] transports says which transports exist; nothing else in the program does but bench
 //	[4] push or serve puts source or sink, transports and engine together
 //	[5] console shows what the engine tells: progress, problems, the summary
-//	[6] exit turns what came of it into an exit code, by the one table there is
+//	[6] complete and man tell shells and man(1) what the flags and --help say
+//	[7] exit turns what came of it into an exit code, by the one table there is
 //
 // Every name that came from a file system or a peer reaches a terminal or a log
 // through quote (escape.go) and no other way.

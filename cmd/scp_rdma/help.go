@@ -28,6 +28,8 @@ Usage:
                                                   and with which settings
   scp_rdma clean [-o DIR]                         remove what interrupted transfers
                                                   left there a week ago or earlier
+  scp_rdma completion bash|zsh|fish               for that shell, to be sourced
+  scp_rdma man                                    the manual page: man -l -
   scp_rdma version | help
 
 Examples:
@@ -55,8 +57,8 @@ With user@HOST: or --ssh PATH is as in scp: from the home, / is the host's root.
   before any slash ends it; a SRC with a colon in its name is written ./a:b.
   Fetching, the same holds of DST on this host. PATH may have patterns (* ? [...]) in
   it, which the server expands; a file that has the very name goes before.
-  A SRC called version, help, keygen, devices, bench or clean is written ./version
-  and so on where it stands alone; with a HOST: behind it, it is sent.
+  A SRC called as a command is, such as version or clean, is written ./version where
+  it stands alone; with a HOST: behind it, it is sent.
 
 Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. The
 server makes it at its first start, clients get a copy by hand. Nothing is done for

@@ -68,6 +68,7 @@ type options struct {
 	key        string // file; "": where it lies by default
 	noAuth     bool
 	keygen     bool
+	pages      pages
 	devices    bool
 	bench      bool
 	seconds    secondsValue
@@ -225,6 +226,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
 	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")
 	f.BoolVar(&o.clean, "clean", false, "remove what interrupted transfers left below -o a week ago or earlier, like scp_rdma clean")
+	o.pages.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "as JSON, for programs: devices, bench, --list, and of a transfer a line for each event (docs/json.md)")
 	f.BoolVar(&o.bench, "bench", false, "measure from memory to memory, like scp_rdma bench HOST")
 	o.seconds = secondsValue(benchTurn)
@@ -250,11 +252,17 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 		case "xattr-all":
 			g.Xattr, g.AllXattr = true, true
 		default:
-			return g, usagef("--allow %s: it takes owner, special, xattr, xattr-all, delete", quote(name))
+			return g, usagef("--allow %s: it takes %s", quote(name), strings.Join(grantable(), ", "))
 		}
 	}
 	return g, nil
 }
+
+// grantable are the names that --allow takes.
+func grantable() []string { return []string{"owner", "special", "xattr", "xattr-all", "delete"} }
+
+// directNames are the ways to read large files, as --direct has them.
+func directNames() []string { return []string{"auto", "always", "never"} }
 
 // directs are the ways to read large files.
 func directs() map[string]localfs.Direct {

@@ -29,6 +29,13 @@ func keyEnv(name string) string {
 // terminal is a real pseudo terminal of the given width; screen gathers what it is sent.
 func terminal(t *testing.T, width uint16) (tty *os.File, screen func() string) {
 	t.Helper()
+	_, tty, screen = keyboard(t, width)
+	return tty, screen
+}
+
+// keyboard is terminal with what a person types into it.
+func keyboard(t *testing.T, width uint16) (master, tty *os.File, screen func() string) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +79,7 @@ func terminal(t *testing.T, width uint16) (tty *os.File, screen func() string) {
 		_ = master.Close()
 		wg.Wait()
 	})
-	return tty, func() string {
+	return master, tty, func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		return got.String()

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,6 +32,9 @@ func run(ctx context.Context, e env, args []string) int {
 	var helpErr error
 	cmd.SetHelpFunc(func(*cobra.Command, []string) { helpErr = printOut(e, help()) })
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	if asks(args) {
+		o.completes(cmd, args[1:])
+	}
 	cmd.SetArgs(words(args))
 	err := errors.Join(cmd.ExecuteContext(ctx), helpErr)
 	if err != nil && !errors.Is(err, errPartial) {
@@ -44,51 +45,6 @@ func run(ctx context.Context, e env, args []string) int {
 	return exitFor(err)
 }
 
-// words are the arguments as cobra shall see them: sub-commands are flags, and
-// a file whose name is a command of cobra's own is spelled so that it is none.
-func words(args []string) []string {
-	switch subCommand(args) {
-	case "version":
-		return append([]string{"--version"}, args[1:]...)
-	case "keygen":
-		return append([]string{"--keygen"}, args[1:]...)
-	case "devices":
-		return append([]string{"--devices"}, args[1:]...)
-	case "clean":
-		return append([]string{"--clean"}, args[1:]...)
-	case "bench":
-		return append([]string{"--bench"}, args[1:]...)
-	case "help":
-		return []string{"--help"}
-	}
-	args = slices.Clone(args)
-	if args == nil {
-		return []string{} // nil is os.Args to cobra
-	}
-	for i, a := range args {
-		if a == cobra.ShellCompRequestCmd || a == cobra.ShellCompNoDescRequestCmd {
-			args[i] = "./" + a
-		}
-	}
-	return args
-}
-
-// namesPath says whether an argument has the form HOST:PATH; a bare address has
-// colons as well.
-func namesPath(arg string) bool {
-	_, err := netip.ParseAddr(unbracket(arg))
-	return err != nil && looksRemote(arg)
-}
-
-// subCommand is the sub-command that args call, "" if they mean a copy: a first
-// word is one only if no later argument has the form HOST:...
-func subCommand(args []string) string {
-	if len(args) == 0 || !slices.Contains([]string{"version", "help", "keygen", "devices", "clean", "bench"}, args[0]) || slices.ContainsFunc(args[1:], namesPath) {
-		return ""
-	}
-	return args[0]
-}
-
 // act does what the flags ask for.
 func act(ctx context.Context, e env, o *options, args []string) error {
 	con := newConsole(e, o)
@@ -97,6 +53,8 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	case o.version:
 		return printOut(e, fmt.Sprintf("scp_rdma %s (%s %s/%s, transports: %s)\n",
 			version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(builtIn(), ", ")))
+	case o.pages.wanted():
+		return o.pages.print(e, args)
 	case o.servesSSH && len(args) > 0:
 		return usagef("%s: --over-ssh is for what a client starts by ssh, it takes no files", quote(args[0]))
 	case o.servesSSH:
