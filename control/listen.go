@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -38,6 +39,8 @@ type Listener struct {
 	cfg    ListenConfig
 	ln     net.Listener
 	accept chan *Conn
+	asked  chan chan struct{} // by Alive; run closes what comes
+	pulse  chan struct{}      // by Alive, for Accept
 	tls    *tls.Config
 	new    *pending      // connections that have proved nothing
 	no     chan struct{} // one per refusal under way
@@ -87,7 +90,7 @@ func Bind(ctx context.Context, network, addr string) (net.Listener, error) {
 // newListener takes over a socket that listens.
 func newListener(ctx context.Context, ln net.Listener, cfg ListenConfig, cert tls.Certificate) *Listener {
 	l := &Listener{
-		cfg: cfg, ln: ln, accept: make(chan *Conn),
+		cfg: cfg, ln: ln, accept: make(chan *Conn), asked: make(chan chan struct{}, 1), pulse: make(chan struct{}),
 		tls: serverTLS(cert), new: newPending(cfg.Pending), no: make(chan struct{}, maxRefusals),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -115,13 +118,16 @@ func (l *Listener) Addr() netip.AddrPort { return addrPort(l.ln.Addr()) }
 // Accept waits for the next control connection of a peer that has proved itself. After
 // Close it returns ErrClosed.
 func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
-	select {
-	case c := <-l.accept:
-		return c, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-l.ctx.Done():
-		return nil, ErrClosed
+	for {
+		select {
+		case c := <-l.accept:
+			return c, nil
+		case <-l.pulse: // whoever calls this lives
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-l.ctx.Done():
+			return nil, ErrClosed
+		}
 	}
 }
 
@@ -149,6 +155,8 @@ func (l *Listener) run() {
 			l.begin(nc)
 		case l.ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			l.answer()
 		default:
 			l.cfg.Logger.Warn("accept failed", "error", err, "again in", pause)
 			select {

@@ -59,7 +59,7 @@ func (o *options) open(ctx context.Context, e env) (*estate, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	ln, err := o.bindTo(ctx, o.port)
+	ln, err := o.openPort(ctx)
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}

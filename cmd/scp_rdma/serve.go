@@ -53,8 +53,13 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
+	observer, stop, err := supervise(ctx, seen, in.ln, o.grace, log)
+	if err != nil {
+		return errors.Join(err, in.ln.Close())
+	}
+	defer stop()
 	err = s.receive(ctx, e, o, in, engine.ServeConfig{
-		Grant: grant, Once: o.once, Grace: o.grace, Observer: seen, Quota: o.limits.all(o.authorized != ""),
+		Grant: grant, Once: o.once, Grace: o.grace, Observer: observer, Quota: o.limits.all(o.authorized != ""),
 	}, log)
 	if sig, ok := interrupted(ctx); ok && errors.Is(err, engine.ErrCut) {
 		con.note(err.Error())

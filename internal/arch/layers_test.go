@@ -47,16 +47,18 @@ func layers() map[string][]string {
 // includes those below it; a file is itself.
 func homes() map[string][]string {
 	return map[string][]string{
-		"C":                                   {"transport/verbs/internal/ibv"},
-		"unsafe":                              {"transport/verbs/internal/ibv", "localfs/futimens.go"}, // which x/sys has no call for
-		"runtime/cgo":                         {"transport/verbs/internal/ibv"},
-		"encoding/binary":                     {"wire"},
-		"github.com/fxamacker/cbor/v2":        {"wire"},
-		"github.com/cheggaaa/pb/v3":           {"cmd"},
-		"github.com/spf13/cobra":              {"cmd", "bench/sidebyside", "bench/growth"}, // commands beside what they measure with
-		"github.com/panjf2000/ants/v2":        {"engine"},
-		"github.com/hashicorp/yamux":          {"overssh"},
-		"github.com/landlock-lsm/go-landlock": {"confine"},
+		"C":                                           {"transport/verbs/internal/ibv"},
+		"unsafe":                                      {"transport/verbs/internal/ibv", "localfs/futimens.go"}, // which x/sys has no call for
+		"runtime/cgo":                                 {"transport/verbs/internal/ibv"},
+		"encoding/binary":                             {"wire"},
+		"github.com/fxamacker/cbor/v2":                {"wire"},
+		"github.com/cheggaaa/pb/v3":                   {"cmd"},
+		"github.com/spf13/cobra":                      {"cmd", "bench/sidebyside", "bench/growth"}, // commands beside what they measure with
+		"github.com/panjf2000/ants/v2":                {"engine"},
+		"github.com/hashicorp/yamux":                  {"overssh"},
+		"github.com/landlock-lsm/go-landlock":         {"confine"},
+		"github.com/coreos/go-systemd/v22/daemon":     {"cmd"},
+		"github.com/coreos/go-systemd/v22/activation": {"cmd"},
 	}
 }
 
