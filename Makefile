@@ -9,17 +9,17 @@ DOOR       := ^Fuzz(Stranger|Unproved|ServersAnswer|ParsePreamble|ParseHeader|Pa
 # A number of inputs, not a time: at the end of a time go test sometimes reports its own deadline as a failure.
 FUZZSMOKE  ?= 1000x
 
-VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION    := $(shell deploy/version)
 LINT       := .tools/golangci-lint-v2.15.0
 
 # Builds work in a checkout whose owner is another user, and in one without git.
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install check check-slow vet lint fmt fmt-check test test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-full bench-rdma clean go
+.PHONY: help build install uninstall dist check check-slow vet lint fmt fmt-check test test-kubernetes test-package test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-full bench-rdma clean go
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 # With the headers of libibverbs the program has verbs; the library itself is opened when it runs, if it is there.
 build: go ## build bin/scp_rdma, with RDMA where the headers are (libibverbs-dev)
@@ -27,10 +27,21 @@ build: go ## build bin/scp_rdma, with RDMA where the headers are (libibverbs-dev
 	else echo "build: without RDMA: there is no C compiler or no infiniband/verbs.h (Debian: gcc libc6-dev libibverbs-dev)"; fi; \
 	CGO_ENABLED=$$cgo go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -tags netgo,osusergo -o bin/scp_rdma ./cmd/scp_rdma
 
-install: build ## install bin/scp_rdma into $(DESTDIR)$(PREFIX)/bin
-	install -D -m 0755 bin/scp_rdma $(DESTDIR)$(PREFIX)/bin/scp_rdma
+# Built only where it is not there yet: root often has no compiler in its PATH.
+install: | bin/scp_rdma ## the program, manual page, completion, units and documents into $(DESTDIR)$(PREFIX), which is /usr/local
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' deploy/install
 
-check: fmt-check vet lint test fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
+bin/scp_rdma:
+	$(MAKE) build
+
+uninstall: ## remove exactly what install installs, with the same DESTDIR and PREFIX
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' deploy/install --remove
+
+dist: build ## a tar ball and a Debian package of what is built, into dist
+	@test/need dpkg:dpkg-deb gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	deploy/dist
+
+check: fmt-check vet lint test test-kubernetes test-package fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
 	@echo "make check: passed"
 
 check-slow: export TOOLCHAIN_TREE = src
@@ -67,6 +78,14 @@ $(LINT): | go
 test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
 	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter rsync:rsync openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc bash-completion:/usr/share/bash-completion/bash_completion zsh:zsh fish:fish man-db:man systemd:systemd-socket-activate
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...
+
+test-kubernetes: go ## the Kubernetes example against the types of its API, which are a module of their own
+	cd test/kubernetes && go vet ./... && go test ./...
+
+# As root, in a mount namespace whose /etc, /usr and /var are layers over this machine's.
+test-package: dist ## the Debian package: installed, used, removed and purged, and nothing is left
+	@test/need util-linux:unshare man-db:man bash-completion:/usr/share/bash-completion/bash_completion
+	test/package
 
 # Minutes on an emulated CPU; as root it installs what it needs, and Debian's kernel is fetched into .cache/rdma.
 test-rdma: go ## the tests on real verbs, in a QEMU guest with soft-RoCE devices
@@ -108,7 +127,7 @@ bench-rdma: go ## verbs beside ib_write_bw and tar | nc, in a QEMU guest
 	@test/rdma/bench
 
 clean: ## remove what was built
-	rm -rf bin .tools .cache
+	rm -rf bin dist .tools .cache
 
 go:
 	@test/need-go 1.26
