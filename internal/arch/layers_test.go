@@ -34,6 +34,7 @@ func layers() map[string][]string {
 		"sweep":                   {"engine"},
 		"overssh":                 {},
 		"confine":                 {},
+		"topology":                {},
 		"internal/tree":           {"internal/tree"},
 		"internal/testkit":        {},
 		"internal/arch":           {},
