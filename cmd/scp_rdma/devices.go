@@ -14,12 +14,18 @@ import (
 // devices tells what RDMA devices this host has, what would be used, and why not
 // the rest.
 func devices(ctx context.Context, e env, o *options, log hclog.Logger) error {
-	t := verbs.New(o.verbsConfig(verbs.Host(), nil, log))
-	r := t.Describe(ctx)
+	r := reportHost(ctx, o, o.dir, log)
 	if o.json {
 		return printJSON(e, r)
 	}
 	return printOut(e, strings.Join(doctor(r), "\n")+"\n")
+}
+
+// reportHost looks at this host. dir is whose disks are looked at, too.
+func reportHost(ctx context.Context, o *options, dir string, log hclog.Logger) hostReport {
+	r := hostReport{Report: verbs.New(o.verbsConfig(verbs.Host(), nil, log)).Describe(ctx)}
+	r.Near = near(thisHost(), &r.Report, dir)
+	return r
 }
 
 func printJSON(e env, v any) error {
@@ -31,7 +37,7 @@ func printJSON(e env, v any) error {
 }
 
 // doctor is the report for people: every device, and every cure.
-func doctor(r verbs.Report) []string {
+func doctor(r hostReport) []string {
 	var lines []string
 	if r.Library != "" {
 		lines = append(lines, "RDMA can't be used: "+quote(r.Library))
@@ -44,6 +50,9 @@ func doctor(r verbs.Report) []string {
 	}
 	for _, d := range r.Devices {
 		lines = append(lines, deviceLines(d)...)
+	}
+	if r.Near != nil && len(r.Near.Devices) > 0 {
+		lines = append(lines, r.Near.lines()...)
 	}
 	return lines
 }

@@ -10,15 +10,14 @@ import (
 
 	"scp_rdma/engine"
 	"scp_rdma/transport"
-	"scp_rdma/transport/verbs"
 )
 
 // inspection is what devices HOST tells, for programs.
 type inspection struct {
-	Here   verbs.Report  `json:"here"`
-	There  *verbs.Report `json:"there"` // as the server says; null: it says nothing
-	Pairs  []pairReport  `json:"pairs"`
-	Unused []string      `json:"unused"` // why a transport has no pairs
+	Here   hostReport   `json:"here"`
+	There  *hostReport  `json:"there"` // as the server says; null: it says nothing
+	Pairs  []pairReport `json:"pairs"`
+	Unused []string     `json:"unused"` // why a transport has no pairs
 }
 
 type pairReport struct {
@@ -34,7 +33,7 @@ type pairReport struct {
 
 // describe is what a server tells of its devices.
 func describe(ctx context.Context, o *options, log hclog.Logger) []byte {
-	b, err := json.Marshal(verbs.New(o.verbsConfig(verbs.Host(), nil, log)).Describe(ctx))
+	b, err := json.Marshal(reportHost(ctx, o, o.dir, log))
 	if err != nil {
 		log.Warn("describing the devices", "error", err)
 		return nil
@@ -59,7 +58,7 @@ func inspect(ctx context.Context, e env, con *console, o *options, host string, 
 	if err != nil {
 		return err
 	}
-	in := inspection{Here: verbs.New(o.verbsConfig(verbs.Host(), nil, log)).Describe(ctx), Pairs: []pairReport{}, Unused: []string{}}
+	in := inspection{Here: reportHost(ctx, o, ".", log), Pairs: []pairReport{}, Unused: []string{}}
 	if in.There, err = parseReport(found.Report); err != nil {
 		return fmt.Errorf("devices of %s: %w: %w", host, err, engine.ErrProtocol)
 	}
@@ -84,11 +83,11 @@ func inspect(ctx context.Context, e env, con *console, o *options, host string, 
 
 // parseReport reads what a server says of itself: nothing of it is trusted, it is
 // only shown.
-func parseReport(b []byte) (*verbs.Report, error) {
+func parseReport(b []byte) (*hostReport, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	r := &verbs.Report{}
+	r := &hostReport{}
 	if err := json.Unmarshal(b, r); err != nil {
 		return nil, fmt.Errorf("its report: %w", err)
 	}
