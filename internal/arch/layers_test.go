@@ -35,6 +35,7 @@ func layers() map[string][]string {
 		"overssh":                 {},
 		"confine":                 {},
 		"topology":                {},
+		"config":                  {},
 		"internal/tree":           {"internal/tree"},
 		"internal/testkit":        {},
 		"internal/arch":           {},
@@ -60,6 +61,7 @@ func homes() map[string][]string {
 		"github.com/landlock-lsm/go-landlock":         {"confine"},
 		"github.com/coreos/go-systemd/v22/daemon":     {"cmd"},
 		"github.com/coreos/go-systemd/v22/activation": {"cmd"},
+		"go.yaml.in/yaml/v3":                          {"config"},
 	}
 }
 
