@@ -58,7 +58,7 @@ func start(t *testing.T, w who, name string, args ...string) *process {
 	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.Dir = "/"
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66", keys.EnvFile+"="+keyOf(t, w), state.EnvDir+"="+filepath.Join(filepath.Dir(keyOf(t, w)), "state"))
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66", "SCP_RDMA_CONFIG=none", keys.EnvFile+"="+keyOf(t, w), state.EnvDir+"="+filepath.Join(filepath.Dir(keyOf(t, w)), "state"))
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if w.uid != 0 {
 		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: w.uid, Gid: w.uid}

@@ -80,7 +80,7 @@ func lone(o *options, arg string) (remote, error) {
 	if named && user == "" {
 		return remote{}, usagef("%s: no user before the '@'", quote(arg))
 	}
-	to := remote{user: user, host: unbracket(host)}
+	to := o.alias.meant(remote{user: user, host: unbracket(host)})
 	return to, errors.Join(to.check(arg), to.fits(o))
 }
 

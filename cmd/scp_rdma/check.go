@@ -32,7 +32,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-q and -v contradict each other")
 	case !o.server && o.port == 0:
 		return usagef("-p 0: a port is 1 to 65535")
-	case o.numeric && !o.owner:
+	case f.Changed("numeric-ids") && o.numeric && !o.owner:
 		return usagef("--numeric-ids says how --owner works: it needs it")
 	case o.noAuth && (o.key != "" || o.authorized != ""):
 		return usagef("--no-auth does without keys: it excludes --key-file and --authorized")
@@ -109,8 +109,12 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 		return usagef("--suffix %s: it is a part of a name", quote(o.suffix))
 	case o.selection.zero && o.selection.from == "":
 		return usagef("--from0 says how --files-from is written: it needs it")
-	case o.json && (o.server || o.keygen || o.clean):
-		return usagef("--json is for transfers, --list, devices and bench")
+	case o.json && !o.showConfig && (o.server || o.keygen || o.clean):
+		return usagef("--json is for transfers, --list, devices, bench and config")
+	case o.showConfig && (o.servesSSH || o.keygen || o.devices || o.clean || o.bench):
+		return usagef("config only shows what is in force: it excludes keygen, devices, clean and bench")
+	case !slices.Contains(logFormats(), o.logFormat):
+		return usagef("--log-format %s: it takes %s", quote(o.logFormat), strings.Join(logFormats(), " or "))
 	case !o.bench && (f.Changed("html") || f.Changed("seconds")):
 		return usagef("--html and --seconds are for bench")
 	}

@@ -21,6 +21,7 @@ type console struct {
 	rails    bool      // the summary shows the pairing
 	dry      bool      // nothing is sent
 	json     bool      // stdout gets events and nothing else
+	logJSON  bool      // stderr gets objects of JSON and nothing else
 	from     string    // host that is fetched from; "": it is sent to
 	bar      *progress // nil: no terminal
 
@@ -36,8 +37,8 @@ type console struct {
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, json: o.json, problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
-	if !o.quiet && !o.server && !o.json {
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, json: o.json, logJSON: o.logsJSON(), problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
+	if !o.quiet && !o.server && !o.json && !o.logsJSON() {
 		c.bar = newProgress(e)
 	}
 	return c
@@ -74,14 +75,27 @@ func (c *console) above(line string) {
 
 // note prints a word about a run that goes on.
 func (c *console) note(line string) {
-	if !c.quiet {
-		c.line("scp_rdma: " + line)
+	if c.quiet {
+		return
 	}
+	line = "scp_rdma: " + line
+	if c.logJSON {
+		c.raw(logRecord("info", line))
+		return
+	}
+	c.line(line)
 }
 
-// line prints on stderr, above the progress line. If that fails there is
-// nobody left to tell.
+// line prints on stderr, in the format of the log.
 func (c *console) line(s string) {
+	if c.logJSON {
+		s = logRecord(levelOf(s), s)
+	}
+	c.raw(s)
+}
+
+// raw prints on stderr, above the progress line. If that fails there is nobody left to tell.
+func (c *console) raw(s string) {
 	if c.bar != nil {
 		c.bar.above(s)
 		return
@@ -302,6 +316,11 @@ type logLines struct{ con *console }
 
 // Write implements io.Writer.
 func (l logLines) Write(p []byte) (int, error) {
-	l.con.line(quote(strings.TrimSuffix(string(p), "\n")))
+	line := strings.TrimSuffix(string(p), "\n")
+	if l.con.logJSON {
+		l.con.raw(visible(line))
+	} else {
+		l.con.line(quote(line))
+	}
 	return len(p), nil
 }

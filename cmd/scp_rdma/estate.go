@@ -40,6 +40,7 @@ type papers struct {
 	Forgetful bool             // there is nowhere to remember anything
 	SSH       *overssh.Request // of the client that had this server started
 	Rest      string           // of the path in it, below the root
+	Config    []configText     // the files of settings
 }
 
 // open opens a server's directory, its keys and its port.
@@ -67,7 +68,7 @@ func (o *options) open(ctx context.Context, e env) (*estate, error) {
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return &estate{ln, root, d.ring, papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words}}, nil
+	return &estate{ln, root, d.ring, papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
 }
 
 // bindTo opens the port.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"scp_rdma/config"
 	"scp_rdma/control"
 	"scp_rdma/engine"
 	"scp_rdma/keys"
@@ -42,7 +43,7 @@ func exitCodes() []exitCode {
 	return []exitCode{
 		{exitDone, "done", never},   // no error at all
 		{exitError, "error", never}, // what no other row claims
-		{exitUsage, "usage", either(said(wire.ByeUsage), is(errUsage, localfs.ErrUsage))},
+		{exitUsage, "usage", either(said(wire.ByeUsage), is(errUsage, localfs.ErrUsage, config.ErrBad, config.ErrUnsafe))},
 		{exitPartial, "some files could not be copied (all others were)", is(errPartial)},
 		{exitNoTransport, "no usable transport", either(said(wire.ByeNoTransport), is(transport.ErrUnavailable))},
 		{exitVerify, "verification failed", either(said(wire.ByeVerify), is(engine.ErrVerify))},

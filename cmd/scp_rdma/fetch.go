@@ -20,11 +20,11 @@ func fetch(ctx context.Context, e env, con *console, o *options, j job, log hclo
 		con.note(fmt.Sprintf("the host is %s; an IPv6 address is written [%s]:", quote(from.host), quote(a)))
 	}
 	switch {
-	case o.follow:
+	case o.follow && o.typed["follow"]:
 		return usagef("-L is for sending: what is fetched comes as it is, symlinks as symlinks")
 	case o.selection.from != "":
 		return usagef("--files-from is for sending: name what is to be fetched")
-	case o.direct != "auto":
+	case o.direct != "auto" && o.typed["direct"]:
 		return usagef("--direct is for sending: the server reads as it likes")
 	}
 	con.begin("connecting")
@@ -44,7 +44,7 @@ func fetch(ctx context.Context, e env, con *console, o *options, j job, log hclo
 		return err
 	}
 	defer forget()
-	con.fetches(from.host)
+	con.fetches(o.alias.called(from.host))
 	report, err := fetchInto(ctx, e, con, o, j, s, localfs.Target{Path: rest, Exact: o.exact}, st, log)
 	con.end()
 	return settle(ctx, con, report, err)

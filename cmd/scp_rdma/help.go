@@ -28,6 +28,8 @@ Usage:
                                                   and with which settings
   scp_rdma clean [-o DIR]                         remove what interrupted transfers
                                                   left there a week ago or earlier
+  scp_rdma config [-s] [--json] [HOST]            the settings in force, and from
+                                                  which file and line each is
   scp_rdma completion bash|zsh|fish               for that shell, to be sourced
   scp_rdma man                                    the manual page: man -l -
   scp_rdma version | help
@@ -64,6 +66,13 @@ Keys: both ends hold the same file, ~/.config/scp_rdma/key; no flag is needed. T
 server makes it at its first start, clients get a copy by hand. Nothing is done for
 a client that does not prove that it has the key, nor for a server that doesn't.
 Over ssh each transfer has a key of its own, and --encrypt is on.
+
+Settings: every flag but those about one run can stand in a file, by its long name,
+below client: or server:; hosts: gives names to hosts, with flags of their own:
+  hosts: {gpu7: {address: 10.0.0.7, port: 1888, device: [mlx5_0]}}
+  client: {streams: 8}
+Flags win over the user's file, that wins over /etc/scp_rdma/config.yaml. scp_rdma
+config shows what is in force.
 
 What is kept: bytes, permission bits, modification times, symlinks, hard links,
 holes, empty and read-only directories; always, without a flag. Existing files are

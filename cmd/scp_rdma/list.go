@@ -25,6 +25,7 @@ func list(ctx context.Context, e env, con *console, o *options, args []string, l
 	if err != nil {
 		return err
 	}
+	j = o.alias.meantIn(j)
 	if err := j.far().fits(o); err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func list(ctx context.Context, e env, con *console, o *options, args []string, l
 		return err
 	}
 	defer func() { _ = root.Close() }() // a directory handle: nothing is lost with it
-	con.fetches(j.far().host)
+	con.fetches(o.alias.called(j.far().host))
 	there, err := reach(ctx, e, con, o, j, log)
 	if err != nil {
 		return err

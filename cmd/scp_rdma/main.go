@@ -24,6 +24,8 @@ type env struct {
 	confine func(confine.Paths) error
 	anew    func(environ []string, files ...*os.File) error
 	left    []*os.File
+	heir    *estate // made of what is left; nil: this is no second start
+	system  string  // the file of every user's settings
 }
 
 func main() { os.Exit(program()) }
@@ -44,6 +46,6 @@ func program() int {
 	defer stop()
 	return run(ctx, env{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, stdio: stdio{os.Stdin, os.Stdout},
-		confine: confine.To, anew: confine.Anew, left: left,
+		confine: confine.To, anew: confine.Anew, left: left, system: systemConfig,
 	}, os.Args[1:])
 }

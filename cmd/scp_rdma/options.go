@@ -47,7 +47,7 @@ type options struct {
 	remotePath                               string // where scp_rdma is there
 	ports                                    portsValue
 	servesSSH                                bool // this end was started by a client
-	portGiven                                bool // -p
+	portGiven                                bool // for this host, and not for all
 	safeLinks                                bool
 	deletes                                  bool
 	dry                                      bool
@@ -86,6 +86,12 @@ type options struct {
 	timeout    time.Duration
 	authorized string
 	limits     limits
+
+	config     string // the file of settings; "": the usual ones
+	showConfig bool
+	logFormat  string
+	words      []string // the command line, as run takes it
+	inForce
 }
 
 const (
@@ -222,6 +228,9 @@ func (o *options) commonFlags() *pflag.FlagSet {
 		" (in this build: "+strings.Join(builtIn(), ", ")+"; shm is memory that both ends share on one host)")
 	f.CountVarP(&o.verbose, "verbose", "v", "log more to stderr: -v info, -vv debug, -vvv trace")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
+	f.StringVar(&o.logFormat, "log-format", "text", "the log on stderr is `FORMAT`: text, or json, in which every line is an object of JSON")
+	f.StringVar(&o.config, "config", "", "settings are in `FILE` alone, or with none in none (none: $SCP_RDMA_CONFIG, else scp_rdma/config.yaml in $XDG_CONFIG_HOME or ~/.config, then "+systemConfig+")")
+	f.BoolVar(&o.showConfig, "show-config", false, "show what is in force and where it comes from, like scp_rdma config [HOST]")
 	f.BoolVar(&o.version, "version", false, "say which version this is")
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")
 	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")

@@ -14,13 +14,17 @@ import (
 // run is the program: it gives the exit code. The end of ctx interrupts it; a
 // signalError as its cause says by what.
 func run(ctx context.Context, e env, args []string) int {
-	var o options
+	var err error
+	if e.heir, err = inherit(e); err != nil {
+		fmt.Fprintln(e.stderr, "scp_rdma: "+errorLine(err))
+		return exitFor(err)
+	}
+	o := options{words: words(args)}
 	cmd := &cobra.Command{
 		Use: "scp_rdma", SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.portGiven = cmd.Flags().Changed("port")
-			if err := o.check(cmd.Flags()); err != nil {
+			if err := o.prepare(e, cmd.Flags(), args); err != nil {
 				return err
 			}
 			return act(cmd.Context(), e, &o, args)
@@ -35,11 +39,11 @@ func run(ctx context.Context, e env, args []string) int {
 	if asks(args) {
 		o.completes(cmd, args[1:])
 	}
-	cmd.SetArgs(words(args))
-	err := errors.Join(cmd.ExecuteContext(ctx), helpErr)
+	cmd.SetArgs(o.words)
+	err = errors.Join(cmd.ExecuteContext(ctx), helpErr)
 	if err != nil && !errors.Is(err, errPartial) {
 		for _, line := range errorLines(err) {
-			fmt.Fprintln(e.stderr, "scp_rdma: "+line)
+			fmt.Fprintln(e.stderr, o.saidAs("error", "scp_rdma: "+line))
 		}
 	}
 	return exitFor(err)
@@ -55,6 +59,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 			version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(builtIn(), ", ")))
 	case o.pages.wanted():
 		return o.pages.print(e, args)
+	case o.showConfig && len(args) > 1:
+		return usagef("%s: config shows what holds for one host", quote(args[1]))
+	case o.showConfig:
+		return showConfig(e, o, args)
 	case o.servesSSH && len(args) > 0:
 		return usagef("%s: --over-ssh is for what a client starts by ssh, it takes no files", quote(args[0]))
 	case o.servesSSH:
@@ -89,6 +97,7 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	if err != nil {
 		return err
 	}
+	j = o.alias.meantIn(j)
 	if err := j.far().fits(o); err != nil {
 		return err
 	}
@@ -98,8 +107,13 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	return push(ctx, e, con, o, j, log)
 }
 
-// newLog is the log on stderr: warnings, and more with -v.
+// newLog is the log on stderr.
 func newLog(con *console, o *options) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Name: "scp_rdma", Level: o.level(), Output: logLines{con}, JSONFormat: o.logsJSON()})
+}
+
+// level is what is logged: warnings, and more with -v.
+func (o *options) level() hclog.Level {
 	level := hclog.Warn
 	switch {
 	case o.quiet:
@@ -111,7 +125,7 @@ func newLog(con *console, o *options) hclog.Logger {
 	case o.verbose > 2:
 		level = hclog.Trace
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: "scp_rdma", Level: level, Output: logLines{con}})
+	return level
 }
 
 // printOut prints what was asked for. Nobody to read it is an error.

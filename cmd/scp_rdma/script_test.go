@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -25,14 +26,14 @@ func TestMain(m *testing.M) {
 }
 
 // keyed runs the tests with a key in place, as on hosts that are set up, and leaves
-// what servers of this host remember alone.
+// what servers of this host remember alone, and its files of settings.
 type keyed struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
 func (k keyed) Run() int {
 	dir, err := os.MkdirTemp("", "scp_rdma-cmd")
 	if err == nil {
-		err = errors.Join(os.Setenv(keys.EnvFile, filepath.Join(dir, "key")), os.Setenv(state.EnvDir, filepath.Join(dir, "state")))
+		err = errors.Join(os.Setenv(keys.EnvFile, filepath.Join(dir, "key")), os.Setenv(state.EnvDir, filepath.Join(dir, "state")), os.Setenv(envConfig, noConfig))
 	}
 	if err == nil {
 		_, err = keys.Create(os.Getenv(keys.EnvFile))
@@ -64,6 +65,8 @@ func testKey(t *testing.T) *keys.Key {
 //	served CODE               waits for that server to end by itself with this code
 //	hold session              opens a session with that server, which does nothing
 //	unhold DUR                ends it after that time
+//	json FILE N               each of its lines is an object of JSON, and there are N or more
+//	substitute FILE OLD NEW   writes one text for another in a file
 //	authorize LIST NAME KEYFILE OPTIONS   adds a line to a list of keys
 //
 // halt and served leave what the server printed in server.out and server.err.
@@ -71,13 +74,13 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, raceEnv, keys.EnvFile+"="+os.Getenv(keys.EnvFile), state.EnvDir+"="+os.Getenv(state.EnvDir))
+			e.Vars = append(e.Vars, raceEnv, keys.EnvFile+"="+os.Getenv(keys.EnvFile), state.EnvDir+"="+os.Getenv(state.EnvDir), envConfig+"="+noConfig)
 			e.Values[serverKey{}] = &served{t: t}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "serve": startServer, "halt": stopServer, "served": waitServer,
-			"hold": hold, "unhold": unhold, "authorize": authorize,
+			"hold": hold, "unhold": unhold, "authorize": authorize, "substitute": substitute, "json": jsonLines,
 		},
 	})
 }
@@ -112,7 +115,7 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(serverKey{}).(*served)
 	s.p = newProcess(s.t, append([]string{"-s", "-p", "0", "--bind", "127.0.0.1"}, args...)...)
 	s.p.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{keys.EnvFile, "XDG_CONFIG_HOME", "HOME"} {
+	for _, name := range []string{keys.EnvFile, envConfig, "XDG_CONFIG_HOME", "HOME", state.EnvDir} {
 		s.p.cmd.Env = append(s.p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	s.p.start(s.t)
@@ -139,6 +142,25 @@ func authorize(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = fmt.Fprintln(f, args[1], key, strings.Join(args[3:], " "))
 	ts.Check(errors.Join(err, f.Close()))
+}
+
+func jsonLines(ts *testscript.TestScript, _ bool, args []string) {
+	n := 0
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil || object["@message"] == nil || object["@level"] == nil || object["@timestamp"] == nil {
+			ts.Fatalf("%s: %v", line, err)
+		}
+		n++
+	}
+	if least, err := strconv.Atoi(args[1]); err != nil || n < least {
+		ts.Fatalf("%d lines", n)
+	}
+}
+
+func substitute(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), args[1], args[2])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 func stopServer(ts *testscript.TestScript, _ bool, args []string) {

@@ -24,8 +24,8 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	if err != nil {
 		return err
 	}
-	s, err := inherit(e)
-	if s == nil && err == nil {
+	s := e.heir
+	if s == nil {
 		if s, err = o.open(ctx, e); err == nil {
 			if err = s.settle(e, con, o, log); err != nil {
 				err = errors.Join(err, s.close())

@@ -37,10 +37,7 @@ func serveOverSSH(ctx context.Context, e env, o *options) error {
 	if e.stdin == nil {
 		return usagef("--over-ssh is for what a client starts by ssh")
 	}
-	s, err := inherit(e)
-	if err != nil {
-		return err
-	}
+	s := e.heir
 	if s == nil {
 		q, err := overssh.ReadRequest(e.stdin)
 		if err != nil {

@@ -96,7 +96,7 @@ func startThere(ctx context.Context, con *console, o *options, j job, log hclog.
 	switch {
 	case err != nil:
 		return far{}, usagef("-e %s: %v", quote(o.rsh), err)
-	case o.noAuth || o.key != "":
+	case o.typed["no-auth"] || o.typed["key-file"]:
 		return far{}, usagef("--no-auth and --key-file are for servers that run already: over ssh each transfer has a key of its own")
 	case o.portGiven && o.ports.To == 0:
 		o.ports.From, o.ports.To = o.port, o.port
@@ -135,15 +135,12 @@ func startThere(ctx context.Context, con *console, o *options, j job, log hclog.
 
 // onlySSH is a flag that was given and means something over ssh alone; "" for none.
 func (o *options) onlySSH() string {
-	switch {
-	case o.rsh != defaultSSH:
-		return "-e"
-	case o.remotePath != defaultProgram:
-		return "--remote-path"
-	case o.ports.To != 0:
-		return "--port-range"
-	case o.noEncrypt:
-		return "--no-encrypt"
+	for _, f := range []struct{ name, told string }{
+		{"rsh", "-e"}, {"remote-path", "--remote-path"}, {"port-range", "--port-range"}, {"no-encrypt", "--no-encrypt"},
+	} {
+		if o.typed[f.name] {
+			return f.told
+		}
 	}
 	return ""
 }

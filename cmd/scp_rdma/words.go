@@ -10,13 +10,14 @@ import (
 // command is a first word that is no file.
 type command struct{ name, does string }
 
-// commands are all of them. Each is a flag of the same name inside.
+// commands are all of them. Each is a flag of the same name inside, but for config.
 func commands() []command {
 	return []command{
 		{"keygen", "make a key"},
 		{"devices", "RDMA devices, used or why not"},
 		{"bench", "measure from memory to memory"},
 		{"clean", "remove what interrupted transfers left"},
+		{"config", "the settings in force, and where each comes from"},
 		{"completion", "what a shell needs to complete command lines"},
 		{"man", "the manual page"},
 		{"version", "which version this is"},
@@ -41,6 +42,8 @@ func words(args []string) []string {
 	case "":
 	case "help":
 		return []string{"--help"}
+	case "config": // --config names a file
+		return slices.Concat([]string{"--show-config"}, args[1:])
 	default:
 		return slices.Concat([]string{"--" + name}, args[1:])
 	}
