@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,6 +46,7 @@ type Listener struct {
 	new    *pending      // connections that have proved nothing
 	no     chan struct{} // one per refusal under way
 	knocks knocks
+	keys   atomic.Pointer[keys.Ring] // of the config, until SetKeys
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -93,6 +95,7 @@ func newListener(ctx context.Context, ln net.Listener, cfg ListenConfig, cert tl
 		cfg: cfg, ln: ln, accept: make(chan *Conn), asked: make(chan chan struct{}, 1), pulse: make(chan struct{}),
 		tls: serverTLS(cert), new: newPending(cfg.Pending), no: make(chan struct{}, maxRefusals),
 	}
+	l.keys.Store(cfg.Keys)
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.wg.Go(l.run)
 	return l
@@ -110,6 +113,14 @@ func listenError(addr string, err error) error {
 		hint = "this host has no such address: "
 	}
 	return fmt.Errorf("listen on %s: %s%w", addr, hint, err)
+}
+
+// SetKeys has other keys open the door from now on. Whoever has come in by then is in. With
+// NoAuth there are none, and there will be none.
+func (l *Listener) SetKeys(r *keys.Ring) {
+	if !l.cfg.NoAuth && r != nil {
+		l.keys.Store(r)
+	}
 }
 
 // Addr is where it listens.
@@ -281,7 +292,7 @@ func (l *Listener) letIn(u *unproved, stop func()) (*Conn, error) {
 	if _, err := nc.Write(preamble()); err != nil {
 		return nil, err
 	}
-	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.cfg.Keys, func() { l.new.step(u, time.Now()) })
+	tc, holder, err := proveServer(l.ctx, nc, l.tls, l.keys.Load(), func() { l.new.step(u, time.Now()) })
 	stop()
 	switch {
 	case err != nil:

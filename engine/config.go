@@ -174,6 +174,9 @@ type ServeConfig struct {
 	// rights allow.
 	NewSink func(keys.Holder, localfs.SinkOptions) (Sink, error)
 	Grant   localfs.SinkOptions // for keys whose rights are open
+	// Admits is asked when a session begins, and by Recheck, whether whoever has proved the
+	// key may still come. An error that Is control.ErrAuth ends a session as such. nil: always.
+	Admits func(keys.Holder) error
 
 	// NewSource opens what a client asks for, below the directory of whoever has proved the
 	// key. nil: the server only receives.

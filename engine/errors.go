@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -62,6 +63,16 @@ func ByeFor(err error) *wire.Bye {
 
 // errCancelled marks an end that a person or a stopping server asked for.
 var errCancelled = errors.New("interrupted")
+
+// ended is why a session was ended from outside. Somebody who is no longer let in is told so;
+// others may come again.
+func ended(ctx context.Context) error {
+	why := context.Cause(ctx)
+	if errors.Is(why, control.ErrAuth) {
+		return why
+	}
+	return fmt.Errorf("%w: %w", errCancelled, why)
+}
 
 // maxText bounds what one side tells the other about one thing, in bytes.
 const maxText = 1024

@@ -55,6 +55,9 @@ type kit struct {
 	left     bool // temporaries may be left in the end
 	faults   faults
 	limit    *engine.Limiter // nil: none
+	admits   func(keys.Holder) error
+	running  *engine.Server
+	begun    chan engine.SessionInfo
 }
 
 // faults are those of either end, and how a transfer must be for them to matter.
@@ -68,7 +71,12 @@ type ended struct {
 	err    error
 }
 
-func (k *kit) Started(engine.SessionInfo) {}
+func (k *kit) Started(s engine.SessionInfo) {
+	select {
+	case k.begun <- s:
+	default: // nobody looks
+	}
+}
 
 func (k *kit) Ended(_ engine.SessionInfo, r engine.Report, err error) {
 	k.sessions <- ended{r, err}
@@ -89,7 +97,7 @@ func (k *kit) dial() control.DialConfig { return control.DialConfig{Addr: k.addr
 func start(t *testing.T, options ...func(*kit)) *kit {
 	t.Helper()
 	key := keys.New()
-	k := &kit{t: t, key: &key, ring: keys.Single("tests", key), done: make(chan error, 1), sessions: make(chan ended, 100)}
+	k := &kit{t: t, key: &key, ring: keys.Single("tests", key), done: make(chan error, 1), sessions: make(chan ended, 100), begun: make(chan engine.SessionInfo, 100)}
 	for _, o := range options {
 		o(k)
 	}
@@ -122,29 +130,28 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		k.done <- engine.Serve(ctx, engine.ServeConfig{
-			Listener: ln, Transports: transport.NewRegistry(append([]transport.Transport{k.server}, k.others...)...), Grant: k.grant, Limits: k.limits, Quota: k.quota,
-			NewSink: func(h keys.Holder, o localfs.SinkOptions) (engine.Sink, error) {
-				at, err := root.SinkAt(h.Dir, o)
-				if err != nil {
-					return nil, err
-				}
-				var s engine.Sink = at
-				if o.Dry {
-					s = localfs.Dry{Sink: at}
-				}
-				if k.sink != nil {
-					s = k.sink(s)
-				}
-				return s, nil
-			},
-			NewSource: func(h keys.Holder, paths []string, o localfs.SourceOptions) (engine.Offer, error) {
-				return root.SourceAt(h.Dir, paths, o)
-			},
-			Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit,
-		})
-	}()
+	k.running = engine.NewServer(engine.ServeConfig{
+		Listener: ln, Transports: transport.NewRegistry(append([]transport.Transport{k.server}, k.others...)...), Grant: k.grant, Limits: k.limits, Quota: k.quota,
+		NewSink: func(h keys.Holder, o localfs.SinkOptions) (engine.Sink, error) {
+			at, err := root.SinkAt(h.Dir, o)
+			if err != nil {
+				return nil, err
+			}
+			var s engine.Sink = at
+			if o.Dry {
+				s = localfs.Dry{Sink: at}
+			}
+			if k.sink != nil {
+				s = k.sink(s)
+			}
+			return s, nil
+		},
+		NewSource: func(h keys.Holder, paths []string, o localfs.SourceOptions) (engine.Offer, error) {
+			return root.SourceAt(h.Dir, paths, o)
+		},
+		Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit, Admits: k.admits,
+	})
+	go func() { k.done <- k.running.Serve(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if k.done != nil {

@@ -13,9 +13,20 @@ const burst = 1 << 20
 // Limiter limits bytes per second, of everybody who has it together.
 type Limiter = rate.Limiter
 
-// NewLimiter limits bytes per second, of everybody who has it together.
+// NewLimiter limits bytes per second, of everybody who has it together; 0: not at all, until
+// SetLimit does.
 func NewLimiter(bytesPerSecond int64) *Limiter {
-	return rate.NewLimiter(rate.Limit(bytesPerSecond), burst)
+	return rate.NewLimiter(rateOf(bytesPerSecond), burst)
+}
+
+// SetLimit limits to another number of bytes per second from now on; 0: no longer.
+func SetLimit(l *Limiter, bytesPerSecond int64) { l.SetLimit(rateOf(bytesPerSecond)) }
+
+func rateOf(bytesPerSecond int64) rate.Limit {
+	if bytesPerSecond == 0 {
+		return rate.Inf
+	}
+	return rate.Limit(bytesPerSecond)
 }
 
 // pace waits until n bytes may pass.

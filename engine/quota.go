@@ -69,6 +69,15 @@ func (q *quota) take(id keys.ID, want int64) (memory int64, free func(), err err
 	return memory, sync.OnceFunc(func() { q.free(id, memory) }), nil
 }
 
+// change has another Quota hold. What is booked stays booked, also where that is more now
+// than there is.
+func (q *quota) change(to Quota) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.memory += to.Memory - q.Memory
+	q.Quota = to
+}
+
 func (q *quota) free(id keys.ID, memory int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -49,6 +49,32 @@ func TestQuotaIsKeptWhateverComesAndGoes(t *testing.T) {
 	}
 }
 
+// What is booked stays booked when there is less than that, and comes back.
+func TestAQuotaCanShrinkBelowWhatIsBooked(t *testing.T) {
+	q := newQuota(Quota{Sessions: 9, PerKey: 9, Memory: 8 * minSessionMemory})
+	var all []func()
+	for range 4 {
+		_, free, err := q.take(keys.ID{}, minSessionMemory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, free)
+	}
+	q.change(Quota{Sessions: 9, PerKey: 9, Memory: minSessionMemory})
+	if _, _, err := q.take(keys.ID{}, minSessionMemory); !errors.As(err, new(*control.BusyError)) {
+		t.Error(err)
+	}
+	for _, free := range all {
+		free()
+	}
+	if q.memory != minSessionMemory {
+		t.Errorf("%d bytes left", q.memory)
+	}
+	if _, _, err := q.take(keys.ID{}, minSessionMemory); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEachLimitOfAQuotaIsNamed(t *testing.T) {
 	for flag, q := range map[string]Quota{
 		"--max-sessions)":         {Sessions: 2},

@@ -119,7 +119,7 @@ func (r *receiver) conclude(ctx context.Context, err error) error {
 	r.forgetNote()
 	r.leave()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", errCancelled, context.Cause(ctx))
+		err = ended(ctx)
 	}
 	var remote *RemoteError
 	if err != nil && !errors.As(err, &remote) {

@@ -39,13 +39,13 @@ func (r *receiver) take(m wire.Message) error {
 	}
 	switch m := m.(type) {
 	case *wire.Entries:
-		return r.queue.put(job{entries: m.List}, len(m.List), r.cfg.Limits.Window)
+		return r.queue.put(job{entries: m.List}, len(m.List), r.limits.Window)
 	case *wire.Abort:
-		return r.queue.put(job{aborts: m.IDs}, 0, r.cfg.Limits.Window)
+		return r.queue.put(job{aborts: m.IDs}, 0, r.limits.Window)
 	case *wire.Same:
-		return r.queue.put(job{same: m.IDs}, 0, r.cfg.Limits.Window)
+		return r.queue.put(job{same: m.IDs}, 0, r.limits.Window)
 	case *wire.Done:
-		return r.queue.put(job{done: m}, 0, r.cfg.Limits.Window)
+		return r.queue.put(job{done: m}, 0, r.limits.Window)
 	case *wire.StreamOpen:
 		return r.streams.open(m)
 	case *wire.Fence:

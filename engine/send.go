@@ -51,6 +51,9 @@ func (s *sender) end(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		bye = ByeFor(errCancelled)
+		if why := ended(ctx); !errors.Is(why, errCancelled) {
+			bye = ByeFor(why)
+		}
 	case err != nil:
 		bye = ByeFor(err)
 	}

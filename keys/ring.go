@@ -16,6 +16,7 @@ type Holder struct {
 	Key    Key
 	Dir    string // everything of theirs lies below, relative to the server's directory; "": the whole of it
 	Rights Rights // RightsOpen: whatever the server gives everybody
+	Quota  int64  // bytes that may be stored under the key; 0: any number
 }
 
 // Rights is a set of what a session may do.
@@ -65,13 +66,14 @@ func Single(name string, k Key) *Ring {
 type bequeathed struct {
 	Name, Key, Dir string
 	Rights         Rights
+	Quota          int64
 }
 
 // Secrets are all keys with their holders, for ParseSecrets in a process of the same program.
 func (r *Ring) Secrets() ([]byte, error) {
 	var list []bequeathed
 	for _, h := range r.byID {
-		list = append(list, bequeathed{h.Name, h.Key.Text(), h.Dir, h.Rights})
+		list = append(list, bequeathed{h.Name, h.Key.Text(), h.Dir, h.Rights, h.Quota})
 	}
 	return json.Marshal(list)
 }
@@ -88,7 +90,7 @@ func ParseSecrets(secrets []byte) (*Ring, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.byID[k.ID()] = Holder{Name: b.Name, Key: k, Dir: b.Dir, Rights: b.Rights}
+		r.byID[k.ID()] = Holder{Name: b.Name, Key: k, Dir: b.Dir, Rights: b.Rights, Quota: b.Quota}
 	}
 	return r, nil
 }
@@ -115,10 +117,18 @@ func (r *Ring) Lookup(id ID) (Holder, bool) {
 
 // LoadRing reads a list of keys from a file that is as safe as a key file must be.
 func LoadRing(file string) (*Ring, error) {
-	text, err := read(file)
+	text, err := ReadList(file)
 	if err != nil {
 		return nil, err
 	}
+	return RingOf(file, text)
+}
+
+// ReadList is the first half of LoadRing: the text, if the file is safe.
+func ReadList(file string) (string, error) { return read(file) }
+
+// RingOf is the other half: what a file's text says.
+func RingOf(file, text string) (*Ring, error) {
 	r, err := ParseRing(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -128,9 +138,10 @@ func LoadRing(file string) (*Ring, error) {
 
 // ParseRing reads a list of keys, one to a line:
 //
-//	NAME KEY [dir=SUB] [rights=WORD,...]
+//	NAME KEY [dir=SUB] [rights=WORD,...] [quota=SIZE]
 //
-// with any blanks between. SUB may be quoted like a Go string. Empty lines and
+// with any blanks between. SUB may be quoted like a Go string, SIZE is a
+// number of bytes, or one with K, M, G or T (powers of 1024). Empty lines and
 // what follows a # at a line's begin mean nothing. Errors Are ErrList and name
 // the line. They quote neither key nor name: where words were mixed up, the one
 // may be a part of the other.
@@ -165,7 +176,7 @@ func parseHolder(line string) (Holder, error) {
 		return Holder{}, err
 	}
 	if len(words) < 2 {
-		return Holder{}, errors.New("a line is NAME KEY [dir=SUB] [rights=WORD,...]")
+		return Holder{}, errors.New("a line is NAME KEY [dir=SUB] [rights=WORD,...] [quota=SIZE]")
 	}
 	h := Holder{Name: words[0], Rights: RightsOpen}
 	if !goodName(h.Name) {
@@ -207,9 +218,29 @@ func (h *Holder) option(word string) error {
 			h.Rights |= right
 		}
 		return nil
+	case "quota":
+		n, ok := size(value)
+		if !ok {
+			return errors.New("quota= takes a number of bytes, or one with K, M, G or T, like 10G")
+		}
+		h.Quota = n
+		return nil
 	}
 	// Not the whole word: it may be a key in the wrong place.
-	return errors.New("behind the key stand dir=SUB and rights=WORD,... only")
+	return errors.New("behind the key stand dir=SUB, rights=WORD,... and quota=SIZE only")
+}
+
+// size reads a number of bytes, at least 1.
+func size(text string) (int64, bool) {
+	const units = "KMGT"
+	shift := 0
+	if text != "" {
+		if at := strings.IndexByte(units, text[len(text)-1]); at >= 0 {
+			text, shift = text[:len(text)-1], 10*(at+1)
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n << shift), err == nil && n > 0 && n <= (1<<62)>>shift
 }
 
 // split cuts a line at blanks, but not within a quoted value.

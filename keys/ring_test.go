@@ -45,6 +45,8 @@ func TestListsThatMakeNoSense(t *testing.T) {
 		"twice": "a " + k + "\nb " + k, "escape in name": "a\x1b[2J " + k, "long name": strings.Repeat("a", 65) + " " + k,
 		"absolute": "a " + k + " dir=/etc", "up": "a " + k + " dir=a/../../b", "empty dir": "a " + k + " dir=",
 		"NUL": "a " + k + ` dir="a\x00b"`, "right": "a " + k + " rights=root", "no right": "a " + k + " rights=",
+		"no quota": "a " + k + " quota=", "quota of nothing": "a " + k + " quota=0", "quota less than nothing": "a " + k + " quota=-1",
+		"huge quota": "a " + k + " quota=9999999T", "quota in words": "a " + k + " quota=10GB",
 		"word": "a " + k + " " + k, "quote": "a " + k + ` dir="a`,
 	} {
 		_, err := ParseRing(line)
@@ -72,6 +74,7 @@ func TestTheRightsHaveWords(t *testing.T) {
 func FuzzParseRing(f *testing.F) {
 	f.Add("a " + fixed().Text() + ` dir="x y" rights=write`)
 	f.Add("# c\n\na\t" + fixed().Text())
+	f.Add("a " + fixed().Text() + " quota=10G")
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := ParseRing(text)
 		if err != nil {
@@ -81,7 +84,7 @@ func FuzzParseRing(f *testing.F) {
 			return
 		}
 		for id, h := range r.byID {
-			if h.Key.ID() != id || h.Dir != "" && !filepath.IsLocal(h.Dir) || !goodName(h.Name) || h.Rights == 0 {
+			if h.Key.ID() != id || h.Dir != "" && !filepath.IsLocal(h.Dir) || !goodName(h.Name) || h.Rights == 0 || h.Quota < 0 {
 				t.Errorf("%+v", h)
 			}
 		}
@@ -99,7 +102,7 @@ func FuzzParse(f *testing.F) {
 
 // What one process bequeaths to the next is the same ring, for all that a list can say.
 func TestSecretsAreTheSameRing(t *testing.T) {
-	list, err := ParseRing("a " + New().Text() + "\nb " + New().Text() + " dir=\"a b\" rights=write,owner\n")
+	list, err := ParseRing("a " + New().Text() + "\nb " + New().Text() + " dir=\"a b\" rights=write,owner quota=3G\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,5 +121,44 @@ func TestSecretsAreTheSameRing(t *testing.T) {
 	}
 	if _, err := ParseSecrets([]byte("no")); !errors.Is(err, ErrList) {
 		t.Errorf("no list: %v", err)
+	}
+}
+
+func TestWhatHasChangedInAList(t *testing.T) {
+	a, b, c := New().Text(), New().Text(), New().Text()
+	ring := func(text string) *Ring {
+		t.Helper()
+		r, err := ParseRing(text)
+		must(t, err)
+		return r
+	}
+	was := ring("a " + a + "\nb " + b + " quota=1K\n")
+	names := func(list []Holder) (s string) {
+		for _, h := range list {
+			s += h.Name
+		}
+		return s
+	}
+	for text, want := range map[string]string{
+		"b " + b + " quota=1K\na " + a: "", "b " + b + " quota=1025\na " + a: "~b", "a " + b + " quota=1024\na " + a: "~a",
+		"a " + a: "-b", "c " + c + "\nb " + b + " quota=1K": "+c-a", "z " + c + "\na " + a + " rights=read\nb " + b: "+z~ab",
+	} {
+		ch := ring(text).Since(was)
+		got := ""
+		if len(ch.Added) > 0 {
+			got += "+" + names(ch.Added)
+		}
+		if len(ch.Removed) > 0 {
+			got += "-" + names(ch.Removed)
+		}
+		if len(ch.Changed) > 0 {
+			got += "~" + names(ch.Changed)
+		}
+		if got != want || ch.None() != (want == "") {
+			t.Errorf("%q: %s, want %s", strings.ReplaceAll(text, a, "A"), got, want)
+		}
+	}
+	if got := names(was.Holders()); got != "ab" {
+		t.Error(got)
 	}
 }

@@ -86,3 +86,41 @@ func TestOnlyRootCanBecomeSomebodyElse(t *testing.T) {
 	r.wants(t, 2)
 	r.says(t, "--user", "no-such-user")
 }
+
+// What a server reads again it reads with the rights that it had at its start: a list of root's,
+// in a directory that the server's user can't enter, and in whose place an editor puts another.
+func TestAServerThatGaveUpRootReadsItsKeysAgain(t *testing.T) {
+	dir, lists := folder(t, root()), folder(t, root())
+	must(t, os.Chmod(lists, 0o700))
+	list := filepath.Join(lists, "authorized")
+	key := func(name string) (file, text string) {
+		t.Helper()
+		file = filepath.Join(lists, name)
+		run(t, root(), setting.bin, "keygen", "--key-file", file).wants(t, 0)
+		b, err := os.ReadFile(file)
+		must(t, err)
+		return file, strings.TrimSpace(string(b))
+	}
+	alice, aliceText := key("alice")
+	bob, bobText := key("bob")
+	must(t, os.WriteFile(list, []byte("alice "+aliceText+"\n"), 0o600))
+	must(t, os.Chmod(dir, 0o777))
+	p := start(t, root(), setting.bin, "-s", "-o", dir, "-p", "77", "--bind", "127.0.0.1", "--user", "nobody", "--authorized", list,
+		"--state-dir", filepath.Join(folder(t, root()), "new", "state"))
+	srv := listening(t, p, root(), dir)
+	send := func(key string, code int) {
+		t.Helper()
+		run(t, root(), setting.bin, "-p", "77", "--key-file", key, list, "127.0.0.1:").wants(t, code)
+	}
+	send(alice, 0)
+	send(bob, 6)
+	must(t, os.WriteFile(list+".new", []byte("bob "+bobText+"\n"), 0o600))
+	must(t, os.Rename(list+".new", list))
+	must(t, srv.cmd.Process.Signal(unix.SIGHUP))
+	eventually(t, "it reads the list again", func() bool {
+		return strings.Contains(p.out.String(), "reloaded: new keys: bob; keys taken back: alice")
+	})
+	send(bob, 0)
+	send(alice, 6)
+	srv.stop(t)
+}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scp_rdma/confine"
 	"scp_rdma/control"
 	"scp_rdma/keys"
 	"scp_rdma/localfs"
@@ -26,7 +27,8 @@ import (
 type estate struct {
 	ln   net.Listener
 	root *localfs.Root
-	ring *keys.Ring // nil: anybody
+	ring *keys.Ring      // nil: anybody
+	keep *confine.Keeper // of the files that are read again; nil: this process can read them, or there are none
 	papers
 }
 
@@ -68,7 +70,7 @@ func (o *options) open(ctx context.Context, e env) (*estate, error) {
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return &estate{ln, root, d.ring, papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
+	return &estate{ln, root, d.ring, nil, papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
 }
 
 // bindTo opens the port.
@@ -106,7 +108,11 @@ func (s *estate) bequeath(e env) (err error) {
 	if home := e.getenv("HOME"); home != "" {
 		environ = append(environ, "HOME="+home)
 	}
-	return e.anew(environ, root, port, written)
+	files := []*os.File{root, port, written}
+	if s.keep != nil {
+		files = append(files, s.keep.File())
+	}
+	return e.anew(environ, files...)
 }
 
 // inMemory is a file with a text, to be read from its beginning, on no disk.
@@ -136,7 +142,7 @@ func inherit(e env) (*estate, error) {
 }
 
 func heirOf(left []*os.File) (*estate, error) {
-	if len(left) != 3 {
+	if len(left) < 3 || len(left) > 4 {
 		return nil, fmt.Errorf("%d files", len(left))
 	}
 	root, port, written := left[0], left[1], left[2]
@@ -145,6 +151,11 @@ func heirOf(left []*os.File) (*estate, error) {
 		return nil, err
 	}
 	s := &estate{}
+	if len(left) == 4 {
+		if s.keep, err = confine.Kept(left[3]); err != nil {
+			return nil, err
+		}
+	}
 	if err := json.Unmarshal(text, &s.papers); err != nil {
 		return nil, err
 	}

@@ -94,7 +94,8 @@ round trip takes 20 ms.
 
 On a terminal a progress line is shown; elsewhere stdout gets the summary and
 stderr what went wrong, nothing else. The first SIGINT or SIGTERM ends a transfer
-cleanly and lets a server's running sessions end; the second ends at once.
+cleanly and lets a server's running sessions end; the second ends at once. SIGHUP has a
+server read its settings and the list of --authorized again.
 
 Exit codes (the highest of 1 to 7 that applies wins; newer versions may have
 more: take any code that is not listed as a failure):

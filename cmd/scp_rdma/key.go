@@ -49,12 +49,13 @@ func (o *options) openDoor(e env) (door, error) {
 	case o.noAuth:
 		return door{says: "whoever reaches this port may write there"}, nil
 	case o.authorized != "":
-		r, err := keys.LoadRing(o.authorized)
+		text, err := keys.ReadList(o.authorized)
 		if err != nil {
 			return door{}, err
 		}
-		if r.Any(keys.XattrAll) && os.Geteuid() != 0 {
-			return door{}, usagef("%s: rights=xattr-all: only root may set all attributes; without root: xattr", quote(o.authorized))
+		r, err := o.ringOf(text)
+		if err != nil {
+			return door{}, err
 		}
 		return door{ring: r, says: fmt.Sprintf("%s in %s", plural(uint64(r.Len()), "key", "keys"), quote(o.authorized))}, nil
 	}
@@ -74,6 +75,15 @@ func (o *options) openDoor(e env) (door, error) {
 		d.words = fmt.Sprintf("made that key just now: clients need a copy of the file, mode 0600, in ~/.config/scp_rdma/key or where --key-file says, for instance by: ssh CLIENT 'umask 077; mkdir -p ~/.config/scp_rdma; cat > ~/.config/scp_rdma/key' < %s", quote(file))
 	}
 	return d, nil
+}
+
+// ringOf is what a list of keys says, if this server can do it.
+func (o *options) ringOf(text string) (*keys.Ring, error) {
+	r, err := keys.RingOf(o.authorized, text)
+	if err == nil && r.Any(keys.XattrAll) && os.Geteuid() != 0 {
+		return nil, usagef("%s: rights=xattr-all: only root may set all attributes; without root: xattr", quote(o.authorized))
+	}
+	return r, err
 }
 
 // keygen makes a key file, for a server and its clients or for a line of a list.

@@ -32,6 +32,9 @@ func main() { os.Exit(program()) }
 
 // program is main without the exit.
 func program() int {
+	if confine.Keeping(os.Args[1:], keptDirs, readKept) {
+		return exitDone
+	}
 	left, err := confine.Left()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scp_rdma: "+errorLine(err))

@@ -197,7 +197,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.server, "server", "s", false, "serve, until stopped: receive files, and send those that are asked for")
 	f.StringVarP(&o.dir, "output", "o", ".", "everything lies under `DIR`, which is made if it is missing")
 	f.StringVar(&o.bind, "bind", "", "listen on this local `ADDR` only")
-	f.StringVar(&o.authorized, "authorized", "", "take the keys in `FILE`, a line each: NAME KEY [dir=SUB] [rights=write,...]; KEY is the text of a key file")
+	f.StringVar(&o.authorized, "authorized", "", "take the keys in `FILE`, a line each: NAME KEY [dir=SUB] [rights=write,...] [quota=SIZE]; KEY is the text of a key file; SIGHUP reads it again")
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
 	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")

@@ -56,6 +56,7 @@ func (s *estate) settle(e env, con *console, o *options, log hclog.Logger) error
 			return err
 		}
 	}
+	s.keepFiles(e, con, o, u != nil)
 	if err := dropRoot(u, log); err != nil {
 		return err
 	}

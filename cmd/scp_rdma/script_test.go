@@ -65,6 +65,8 @@ func testKey(t *testing.T) *keys.Key {
 //	served CODE               waits for that server to end by itself with this code
 //	hold session              opens a session with that server, which does nothing
 //	unhold DUR                ends it after that time
+//	tell SIGNAL out|err TEXT  signals that server, and waits until it has said TEXT once more
+//	heard out|err TEXT        waits until it has said TEXT
 //	json FILE N               each of its lines is an object of JSON, and there are N or more
 //	substitute FILE OLD NEW   writes one text for another in a file
 //	authorize LIST NAME KEYFILE OPTIONS   adds a line to a list of keys
@@ -80,7 +82,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "serve": startServer, "halt": stopServer, "served": waitServer,
-			"hold": hold, "unhold": unhold, "authorize": authorize, "substitute": substitute, "json": jsonLines,
+			"hold": hold, "unhold": unhold, "authorize": authorize, "substitute": substitute, "json": jsonLines, "tell": tell, "heard": heard,
 		},
 	})
 }
@@ -142,6 +144,26 @@ func authorize(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = fmt.Fprintln(f, args[1], key, strings.Join(args[3:], " "))
 	ts.Check(errors.Join(err, f.Close()))
+}
+
+// said is what the server has said so far.
+func (s *served) said(stream string) string {
+	if stream == "out" {
+		return s.p.out.String()
+	}
+	return s.p.err.String()
+}
+
+func tell(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(serverKey{}).(*served)
+	before := len(s.said(args[1])) // what it said before does not count
+	s.p.signal(s.t, unix.SignalNum(args[0]))
+	eventually(s.t, func() string { return s.said(args[1])[before:] }, args[2])
+}
+
+func heard(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(serverKey{}).(*served)
+	eventually(s.t, func() string { return s.said(args[0]) }, args[1])
 }
 
 func jsonLines(ts *testscript.TestScript, _ bool, args []string) {

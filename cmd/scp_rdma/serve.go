@@ -40,6 +40,8 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	if err != nil {
 		return err
 	}
+	l := newLive(o, s, in, con, log)
+	defer l.close()
 	con.say(in.says(o, s))
 	for _, err := range in.whyNot {
 		con.say("not " + reason(err))
@@ -59,8 +61,8 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	}
 	defer stop()
 	err = s.receive(ctx, e, o, in, engine.ServeConfig{
-		Grant: grant, Once: o.once, Grace: o.grace, Observer: observer, Quota: o.limits.all(o.authorized != ""),
-	}, log)
+		Grant: grant, Once: o.once, Grace: o.grace, Observer: observer, Quota: o.limits.all(o.authorized != ""), Admits: l.admits,
+	}, l.serve, log)
 	if sig, ok := interrupted(ctx); ok && errors.Is(err, engine.ErrCut) {
 		con.note(err.Error())
 		return sig
@@ -68,8 +70,8 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	return err
 }
 
-// receive serves what was opened, as cfg says and the flags do.
-func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg engine.ServeConfig, log hclog.Logger) error {
+// receive has run serve what was opened, as cfg says and the flags do.
+func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg engine.ServeConfig, run func(context.Context, engine.ServeConfig) error, log hclog.Logger) error {
 	st, forget, err := s.remember(ctx, e, o, log)
 	if err != nil {
 		return errors.Join(err, in.ln.Close())
@@ -89,7 +91,7 @@ func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg
 	cfg.Addrs = func() []string { return reachable(in.ln.Addr()) }
 	cfg.Describe = func(ctx context.Context) []byte { return describe(ctx, o, log) }
 	cfg.Limits, cfg.Logger = o.limits.session(), log.Named("engine")
-	return engine.Serve(ctx, cfg)
+	return run(ctx, cfg)
 }
 
 // sinkAt makes a sink below a root, or one that only looks.

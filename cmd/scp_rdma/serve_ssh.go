@@ -194,7 +194,7 @@ func (s *estate) serveOne(ctx context.Context, e env, o *options, in *intake, lo
 		// It is the user's own session, with the user's own rights.
 		Grant:    localfs.SinkOptions{Owner: own, Special: true, Xattr: true, AllXattr: own},
 		Observer: once{cancel}, Quota: o.limits.all(false),
-	}, log)
+	}, engine.Serve, log)
 	if why := context.Cause(ctx); errors.Is(err, engine.ErrCut) && (errors.Is(why, errPipe) || errors.Is(why, errServed)) {
 		return nil // the client is gone, or done
 	}

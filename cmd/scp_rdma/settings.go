@@ -31,7 +31,7 @@ type configText struct {
 
 // configFiles are the files of settings that this run reads, the first before the next. One that
 // is named must be there.
-func (o *options) configFiles(e env) (list []configText, named bool, err error) {
+func (o *options) configFiles(e env) (list []configText, named bool) {
 	file := o.config
 	if file == "" {
 		file = e.getenv(envConfig)
@@ -39,10 +39,10 @@ func (o *options) configFiles(e env) (list []configText, named bool, err error) 
 	home := e.getenv("HOME")
 	switch file {
 	case noConfig:
-		return nil, false, nil
+		return nil, false
 	case "":
 	default:
-		return []configText{{Path: file, Kind: "file", Home: home}}, true, nil
+		return []configText{{Path: file, Kind: "file", Home: home}}, true
 	}
 	dir := e.getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) && filepath.IsAbs(home) { // as keys.DefaultFile has it
@@ -54,18 +54,18 @@ func (o *options) configFiles(e env) (list []configText, named bool, err error) 
 	if e.system != "" {
 		list = append(list, configText{Path: e.system, Kind: "system", Home: home})
 	}
-	return list, false, nil
+	return list, false
 }
 
 // readConfig reads them.
 func (o *options) readConfig(e env) ([]configText, error) {
-	list, named, err := o.configFiles(e)
+	list, named := o.configFiles(e)
 	for i := range list {
-		if err == nil {
-			err = list[i].load(config.Load, named)
+		if err := list[i].load(config.Load, named); err != nil {
+			return nil, err
 		}
 	}
-	return list, err
+	return list, nil
 }
 
 // load reads one. That it is not there matters only if somebody named it.
@@ -122,14 +122,14 @@ func takesOf(f *pflag.Flag) config.Takes {
 	case "int", "int64", "count":
 		return config.Number
 	}
-	if listed(f.Value) {
+	if several(f.Value) {
 		return config.List
 	}
 	return config.Text
 }
 
-// listed says whether a flag takes several values.
-func listed(v pflag.Value) bool {
+// several says whether a flag takes several values.
+func several(v pflag.Value) bool {
 	_, slice := v.(pflag.SliceValue)
 	return slice || isRule(v)
 }
