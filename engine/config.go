@@ -178,6 +178,10 @@ type ServeConfig struct {
 	// key may still come. An error that Is control.ErrAuth ends a session as such. nil: always.
 	Admits func(keys.Holder) error
 
+	// Allowance is how much whoever has proved the key may store; nil, or one that it gives:
+	// any number of bytes.
+	Allowance func(keys.Holder) (Allowance, error)
+
 	// NewSource opens what a client asks for, below the directory of whoever has proved the
 	// key. nil: the server only receives.
 	NewSource func(h keys.Holder, paths []string, o localfs.SourceOptions) (Offer, error)

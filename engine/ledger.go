@@ -28,6 +28,14 @@ func (r *ranges) add(from, to int64) {
 	r.list = slices.Replace(r.list, i, j, span{from, to})
 }
 
+// total is how many bytes are in the set.
+func (r *ranges) total() (n int64) {
+	for _, s := range r.list {
+		n += s.to - s.from
+	}
+	return n
+}
+
 // covers says whether every byte of [0, size) has arrived.
 func (r *ranges) covers(size int64) bool {
 	return size == 0 || len(r.list) == 1 && r.list[0] == span{0, size}

@@ -32,6 +32,8 @@ type receiver struct {
 	crew   *crew
 	sink   Sink
 
+	allowance Allowance // nil: any number of bytes
+
 	id      transport.ID
 	key     []byte
 	secret  []byte // for the keys of frames; nil: they aren't sealed
@@ -114,7 +116,7 @@ func (r *receiver) conclude(ctx context.Context, err error) error {
 		if err == nil && !r.inspected {
 			r.unmark()
 		}
-		err = errors.Join(err, r.sink.Close())
+		err = r.closeAllowance(errors.Join(err, r.sink.Close()))
 	}
 	r.forgetNote()
 	r.leave()
@@ -239,6 +241,11 @@ func (r *receiver) openTarget(o *wire.Open, grant localfs.SinkOptions) error {
 		return err
 	}
 	r.sink = sink
+	if r.cfg.Allowance != nil && !o.Dry {
+		if r.allowance, err = r.cfg.Allowance(r.conn.Holder()); err != nil {
+			return err
+		}
+	}
 	var inside []localfs.FileID
 	if boot := localfs.BootID(); len(boot) > 0 && bytes.Equal(boot, o.BootID) {
 		for _, d := range o.Dirs {

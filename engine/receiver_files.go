@@ -36,6 +36,7 @@ type inFile struct {
 	closed   bool // ended: no further reference, the last writer cleans up
 	kept     bool // then: what has arrived stays for a later session
 	checking bool // whole, and being read back
+	books    booked
 }
 
 // admitFile enters a file. Its answer is "need", unless it is a further name of
@@ -163,7 +164,9 @@ func (f *inFile) cleanUp() {
 	}
 	p := f.pending
 	f.pending = nil
-	if f.kept && f.journal != nil {
+	half := f.kept && f.journal != nil
+	f.settle(half)
+	if half {
 		// What can't be noted is sent again.
 		_ = f.journal.flush()
 		f.journal.file.Keep()
@@ -218,9 +221,16 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 		r.crew.aside(func(ctx context.Context) error { r.readBack(ctx, f); return nil })
 		return false, nil
 	}
-	err = f.pending.Commit()
+	err = f.commit()
 	f.cleanUp()
 	return true, err
+}
+
+// commit gives the file its name. f.mu is held.
+func (f *inFile) commit() error {
+	err := f.pending.Commit()
+	f.books.stays = err == nil
+	return err
 }
 
 // note has the journal say that a range was written.
@@ -241,7 +251,13 @@ func (f *inFile) begin(r *receiver, summed bool) error {
 		return errDropped
 	}
 	if f.pending == nil {
-		if err := f.create(r, summed); err != nil {
+		err := f.book(r)
+		if err == nil {
+			if err = f.create(r, summed); err != nil {
+				f.settle(false)
+			}
+		}
+		if err != nil {
 			f.closed = true
 			return err
 		}
@@ -334,13 +350,22 @@ func (b *begunFile) Discard() {
 }
 
 // putWhole makes a file that came in one piece.
-func (f *inFile) putWhole(sink Sink, data []byte) (done bool, err error) {
+func (f *inFile) putWhole(r *receiver, data []byte) (done bool, err error) {
 	f.mu.Lock()
 	if f.closed || f.pending != nil {
 		f.mu.Unlock()
 		return false, fmt.Errorf("whole file %d: %w", f.id, errDropped)
 	}
 	f.closed = true
+	err = f.book(r)
 	f.mu.Unlock()
-	return true, sink.PutFile(f.put, data)
+	if err != nil {
+		return true, err
+	}
+	err = r.sink.PutFile(f.put, data)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.books.stays = err == nil
+	f.settle(false)
+	return true, err
 }

@@ -11,8 +11,11 @@ import (
 	"scp_rdma/wire"
 )
 
-// consider decides what is wanted of a file. An answer without an action comes later.
-func (r *receiver) consider(f *inFile) wire.Answer {
+// consider decides what is wanted of a file, and whether there may be so much. An answer
+// without an action comes later.
+func (r *receiver) consider(f *inFile) wire.Answer { return r.afforded(f, r.decide(f)) }
+
+func (r *receiver) decide(f *inFile) wire.Answer {
 	need := wire.Answer{ID: f.id, Action: wire.ActionNeed}
 	if f.again {
 		return need

@@ -21,7 +21,7 @@ func (r *receiver) readBack(ctx context.Context, f *inFile) {
 		return
 	}
 	if err == nil {
-		err = f.pending.Commit()
+		err = f.commit()
 	}
 	f.cleanUp()
 	f.mu.Unlock()

@@ -168,7 +168,7 @@ func (w *recvWorker) apply(frame []byte) []wire.Result {
 		var done bool
 		var err error
 		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.verify {
-			done, err = f.putWhole(w.r.sink, data)
+			done, err = f.putWhole(w.r, data)
 		} else {
 			done, err = f.write(w.r, w.piece(c, data))
 		}

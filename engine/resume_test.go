@@ -118,7 +118,7 @@ func (k *kit) brokenAt(m *stateful, src engine.Source, after int64, options ...f
 	defer cancel()
 	over := make(chan struct{})
 	cut := start(k.t, remembering(m), into(k.dst), func(c *kit) {
-		c.key, c.ring = k.key, k.ring
+		c.key, c.ring, c.purse = k.key, k.ring, k.purse
 		c.left = true
 		c.sink = func(s engine.Sink) engine.Sink {
 			return &breaking{Sink: s, after: after, stop: cancel, over: over}

@@ -29,19 +29,21 @@ const (
 
 // Store is the state of a server. Its methods may be called by any goroutine.
 type Store struct {
-	notes  string // directory
-	secret keys.Key
-	boot   string
-	self   process
-	every  time.Duration
-	rest   time.Duration
-	syncFS func(path string) error
-	logger hclog.Logger
-	wake   chan struct{} // room for one: a session has ended
+	notes    string // directory
+	accounts string // directory, made when it is needed
+	secret   keys.Key
+	boot     string
+	self     process
+	every    time.Duration
+	rest     time.Duration
+	syncFS   func(path string) error
+	logger   hclog.Logger
+	wake     chan struct{} // room for one: a session has ended
 
-	mu    sync.Mutex
-	ended map[string]bool // names of our notes whose session is over
-	lost  map[string]bool // notes whose files the file system could not write: they stay
+	mu           sync.Mutex
+	accountsOpen map[keys.ID]*account
+	ended        map[string]bool // names of our notes whose session is over
+	lost         map[string]bool // notes whose files the file system could not write: they stay
 }
 
 // Open opens the state in dir, and makes what is missing of it. A directory that
@@ -52,7 +54,7 @@ func Open(dir string, logger hclog.Logger) (*Store, error) {
 	}
 	s := &Store{
 		every: defaultEvery, rest: defaultRest, syncFS: syncFS, logger: logger,
-		wake: make(chan struct{}, 1), ended: map[string]bool{}, lost: map[string]bool{},
+		wake: make(chan struct{}, 1), ended: map[string]bool{}, lost: map[string]bool{}, accountsOpen: map[keys.ID]*account{},
 	}
 	if err := s.open(dir); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -68,7 +70,7 @@ func (s *Store) open(dir string) error {
 	if err := private(dir); err != nil {
 		return err
 	}
-	s.notes = filepath.Join(dir, notesDir)
+	s.notes, s.accounts = filepath.Join(dir, notesDir), filepath.Join(dir, accountsDir)
 	if err := private(s.notes); err != nil {
 		return err
 	}

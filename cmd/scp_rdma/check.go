@@ -20,7 +20,7 @@ const minLimit = 64 << 10
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f), o.checkPages()); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f), o.checkPages(), o.checkQuota()); err != nil {
 		return err
 	}
 	switch {
@@ -109,8 +109,8 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 		return usagef("--suffix %s: it is a part of a name", quote(o.suffix))
 	case o.selection.zero && o.selection.from == "":
 		return usagef("--from0 says how --files-from is written: it needs it")
-	case o.json && !o.showConfig && (o.server || o.keygen || o.clean):
-		return usagef("--json is for transfers, --list, devices, bench and config")
+	case o.json && !o.showConfig && !o.quota.show && (o.server || o.keygen || o.clean):
+		return usagef("--json is for transfers, --list, devices, bench, quota and config")
 	case o.showConfig && (o.servesSSH || o.keygen || o.devices || o.clean || o.bench):
 		return usagef("config only shows what is in force: it excludes keygen, devices, clean and bench")
 	case !slices.Contains(logFormats(), o.logFormat):
@@ -149,7 +149,7 @@ func (o *options) checkSides(f *pflag.FlagSet) error {
 		}
 		var found *pflag.Flag
 		g.flags.VisitAll(func(fl *pflag.Flag) {
-			if found == nil && fl.Name != "server" && f.Changed(fl.Name) && !(o.clean && fl.Name == "output") {
+			if found == nil && fl.Name != "server" && f.Changed(fl.Name) && !(o.clean && fl.Name == "output") && !(o.quota.show && slices.Contains([]string{"authorized", "user"}, fl.Name)) {
 				found = fl
 			}
 		})

@@ -59,7 +59,7 @@ func (o *options) completes(cmd *cobra.Command, line []string) {
 		switch {
 		case o.pages.completion && len(args) == 0:
 			return shells(), cobra.ShellCompDirectiveNoFileComp
-		case o.version, o.keygen, o.clean, o.pages.wanted(), o.showConfig, o.devices, o.bench, o.server, cmd.Flags().Changed("help"), looksRemote(typed):
+		case o.version, o.keygen, o.clean, o.pages.wanted(), o.showConfig, o.quota.show, o.devices, o.bench, o.server, cmd.Flags().Changed("help"), looksRemote(typed):
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		case first:
 			return firstWord(typed)

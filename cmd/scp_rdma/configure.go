@@ -119,6 +119,8 @@ func (o *options) takesOnly() []string {
 		return []string{"key-file", "quiet", "log-format"}
 	case o.clean:
 		return []string{"output", "quiet", "log-format"}
+	case o.quota.show:
+		return []string{"authorized", "user", "state-dir", "quiet", "log-format"}
 	}
 	return nil
 }
@@ -241,7 +243,7 @@ func (o *options) farOf(args []string) string {
 }
 
 // serves says whether the settings of a server hold.
-func (o *options) serves() bool { return o.server || o.clean }
+func (o *options) serves() bool { return o.server || o.clean || o.quota.show }
 
 // reads says whether files of settings matter at all.
 func (o *options) reads() bool { return !o.version && !o.servesSSH && !o.pages.wanted() }

@@ -20,6 +20,7 @@ import (
 	"scp_rdma/keys"
 	"scp_rdma/localfs"
 	"scp_rdma/overssh"
+	"scp_rdma/state"
 )
 
 // estate is what a server has once it has opened all that it needs its first rights for. It
@@ -30,6 +31,8 @@ type estate struct {
 	ring *keys.Ring      // nil: anybody
 	keep *confine.Keeper // of the files that are read again; nil: this process can read them, or there are none
 	papers
+
+	store *state.Store // opened by remember; nil: there is none
 }
 
 // papers is of an estate what is no file.
@@ -70,7 +73,7 @@ func (o *options) open(ctx context.Context, e env) (*estate, error) {
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return &estate{ln, root, d.ring, nil, papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
+	return &estate{ln: ln, root: root, ring: d.ring, papers: papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
 }
 
 // bindTo opens the port.

@@ -28,6 +28,8 @@ Usage:
                                                   and with which settings
   scp_rdma clean [-o DIR]                         remove what interrupted transfers
                                                   left there a week ago or earlier
+  scp_rdma quota --authorized FILE [--reset NAME] what was stored under keys that
+                                                  have a quota; begin one anew
   scp_rdma config [-s] [--json] [HOST]            the settings in force, and from
                                                   which file and line each is
   scp_rdma completion bash|zsh|fish               for that shell, to be sourced

@@ -91,6 +91,7 @@ type options struct {
 	showConfig bool
 	logFormat  string
 	words      []string // the command line, as run takes it
+	quota      quotaOptions
 	inForce
 }
 
@@ -230,6 +231,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.StringVar(&o.logFormat, "log-format", "text", "the log on stderr is `FORMAT`: text, or json, in which every line is an object of JSON")
 	f.StringVar(&o.config, "config", "", "settings are in `FILE` alone, or with none in none (none: $SCP_RDMA_CONFIG, else scp_rdma/config.yaml in $XDG_CONFIG_HOME or ~/.config, then "+systemConfig+")")
+	o.quota.addFlags(f)
 	f.BoolVar(&o.showConfig, "show-config", false, "show what is in force and where it comes from, like scp_rdma config [HOST]")
 	f.BoolVar(&o.version, "version", false, "say which version this is")
 	f.BoolVar(&o.keygen, "keygen", false, "make a key file, like scp_rdma keygen")

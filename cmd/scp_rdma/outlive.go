@@ -48,6 +48,7 @@ func (s *estate) remember(ctx context.Context, e env, o *options, log hclog.Logg
 	if err != nil {
 		return nil, nil, err
 	}
+	s.store = store
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	work.Go(func() {

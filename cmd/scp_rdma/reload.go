@@ -134,7 +134,10 @@ func (l *live) takeUp() (said []string, err error) {
 	o.authorized = l.begun.authorized // the file is the one that was named
 	ring := l.ring.Load()
 	if l.begun.authorized != "" {
-		if ring, err = o.ringOf(list); err != nil {
+		if ring, err = o.ringOf(list); err == nil {
+			err = l.s.countable(ring)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -59,6 +59,10 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 			version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(builtIn(), ", ")))
 	case o.pages.wanted():
 		return o.pages.print(e, args)
+	case o.quota.show && len(args) > 0:
+		return usagef("%s: quota takes no files; the list of keys is named with --authorized FILE", quote(args[0]))
+	case o.quota.show:
+		return quotas(e, con, o)
 	case o.showConfig && len(args) > 1:
 		return usagef("%s: config shows what holds for one host", quote(args[1]))
 	case o.showConfig:

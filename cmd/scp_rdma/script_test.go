@@ -65,6 +65,7 @@ func testKey(t *testing.T) *keys.Key {
 //	served CODE               waits for that server to end by itself with this code
 //	hold session              opens a session with that server, which does nothing
 //	unhold DUR                ends it after that time
+//	bytes FILE N              writes a file of N bytes, of which none is a hole
 //	tell SIGNAL out|err TEXT  signals that server, and waits until it has said TEXT once more
 //	heard out|err TEXT        waits until it has said TEXT
 //	json FILE N               each of its lines is an object of JSON, and there are N or more
@@ -82,7 +83,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "serve": startServer, "halt": stopServer, "served": waitServer,
-			"hold": hold, "unhold": unhold, "authorize": authorize, "substitute": substitute, "json": jsonLines, "tell": tell, "heard": heard,
+			"hold": hold, "unhold": unhold, "authorize": authorize, "substitute": substitute, "json": jsonLines, "bytes": bytesOf, "tell": tell, "heard": heard,
 		},
 	})
 }
@@ -159,6 +160,12 @@ func tell(ts *testscript.TestScript, _ bool, args []string) {
 	before := len(s.said(args[1])) // what it said before does not count
 	s.p.signal(s.t, unix.SignalNum(args[0]))
 	eventually(s.t, func() string { return s.said(args[1])[before:] }, args[2])
+}
+
+func bytesOf(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", n)), 0o600))
 }
 
 func heard(ts *testscript.TestScript, _ bool, args []string) {

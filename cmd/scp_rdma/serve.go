@@ -36,6 +36,9 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 		return err
 	}
 	defer func() { _ = s.root.Close() }() // a directory handle: nothing is lost with it
+	if err := s.countable(s.ring); err != nil {
+		return errors.Join(err, s.ln.Close())
+	}
 	in, err := listen(ctx, o, s, log)
 	if err != nil {
 		return err
@@ -82,6 +85,7 @@ func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg
 		so.SafeLinks = o.safeLinks
 		return sinkAt(s.root, h.Dir, so)
 	}
+	cfg.Allowance = s.account
 	cfg.NewSource = func(h keys.Holder, paths []string, so localfs.SourceOptions) (engine.Offer, error) {
 		return s.root.SourceAt(h.Dir, paths, so)
 	}

@@ -17,6 +17,7 @@ func commands() []command {
 		{"devices", "RDMA devices, used or why not"},
 		{"bench", "measure from memory to memory"},
 		{"clean", "remove what interrupted transfers left"},
+		{"quota", "what was stored under keys that have a quota"},
 		{"config", "the settings in force, and where each comes from"},
 		{"completion", "what a shell needs to complete command lines"},
 		{"man", "the manual page"},
