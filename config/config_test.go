@@ -93,7 +93,7 @@ func TestMistakesHaveTheirLine(t *testing.T) {
 		"hosts: {'-a': {}}":                   "can't be the name of a host",
 		"hosts: {'': {}}":                     "can't be the name of a host",
 		"hosts: {a: {output: /x}}":            "f:1: output stands below server:, not below hosts",
-		"hosts: {a: {addres: b}}":             "f:1: addres is not known below hosts: is address meant?",
+		"hosts: {a: {adddress: b}}":           "f:1: adddress is not known below hosts: is address meant?",
 		"client: {}\n---\nclient: {}":         "a second document begins",
 		"client:\n\tstreams: 1":               "f:2: not YAML: ",
 		"client: {":                           "not YAML: ",

@@ -151,13 +151,13 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 			return root.SourceAt(h.Dir, paths, o)
 		},
 		Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit, Admits: k.admits,
-			Allowance: func(keys.Holder) (engine.Allowance, error) {
-				if k.purse == nil {
-					return nil, nil
-				}
-				k.purse.sessions.Add(1)
-				return k.purse, nil
-			},
+		Allowance: func(keys.Holder) (engine.Allowance, error) {
+			if k.purse == nil {
+				return nil, nil
+			}
+			k.purse.sessions.Add(1)
+			return k.purse, nil
+		},
 	})
 	go func() { k.done <- k.running.Serve(ctx) }()
 	t.Cleanup(func() {
