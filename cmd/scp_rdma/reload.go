@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -104,6 +105,8 @@ func hungUp() bool {
 // reload is where the settings of a running server change, and nowhere else: it begins with
 // this and is over when this returns. What is wrong leaves all as it was.
 func (l *live) reload() {
+	tellManager(l.log, daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+	defer tellManager(l.log, daemon.SdNotifyReady)
 	said, err := l.takeUp()
 	if err != nil {
 		l.con.line("scp_rdma: reload: " + errorLine(err) + "; nothing has changed")

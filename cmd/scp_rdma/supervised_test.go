@@ -53,6 +53,9 @@ func TestAServiceManagerHearsHowAServerDoes(t *testing.T) {
 	if !strings.HasPrefix(said(), "READY=1 ") {
 		t.Errorf("something came before it was ready: %q", said())
 	}
+	p.signal(t, syscall.SIGHUP)
+	eventually(t, said, "\nRELOADING=1 MONOTONIC_USEC=")
+	eventually(t, said, "\nREADY=1\n")
 	conn := session(t, port)
 	eventually(t, said, "\nSTATUS=listening on 127.0.0.1:"+port+", 1 session\n")
 	p.signal(t, syscall.SIGTERM)
