@@ -7,9 +7,11 @@
 //	go test -bench Transfer ./bench        # these
 //	make bench-full                        # sidebyside, all of it, into results/
 //	go run ./bench/growth                  # what transfers cost as they grow, into results/
+//	go run ./bench/simulate --help         # what they would do on hosts that are not at hand
 //
 // BenchmarkMemoryToMemory has no files at either end: what the engine and a
-// transport can do. BenchmarkHandshake is the price of knowing each other.
+// transport can do. BenchmarkBytes is what each step costs that a byte goes through, and
+// what docs/planning.md counts with. BenchmarkHandshake is the price of knowing each other.
 //
 // Beside each transfer stands cp -r of the same tree, measured in the same run:
 // machines differ, the ratio says more. What users would take instead (rsync,
