@@ -55,7 +55,7 @@ func homes() map[string][]string {
 		"encoding/binary":                             {"wire"},
 		"github.com/fxamacker/cbor/v2":                {"wire"},
 		"github.com/cheggaaa/pb/v3":                   {"cmd"},
-		"github.com/spf13/cobra":                      {"cmd", "bench/sidebyside", "bench/growth"}, // commands beside what they measure with
+		"github.com/spf13/cobra":                      {"cmd", "bench/sidebyside", "bench/growth", "bench/simulate"}, // commands beside what they measure with
 		"github.com/panjf2000/ants/v2":                {"engine"},
 		"github.com/hashicorp/yamux":                  {"overssh"},
 		"github.com/landlock-lsm/go-landlock":         {"confine"},
