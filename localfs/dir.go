@@ -146,7 +146,7 @@ func (s *Sink) finish(d *Dir, m *Meta) error {
 	if err = fstat(fd, &st); err == nil {
 		// What this host's owner set on the directory, or the parent passed on
 		// (setgid), is not a client's to clear.
-		err = s.applyMeta(fd, m, st.Mode&0o7000, false)
+		err = s.applyMeta(fd, m, applied{host: st.Mode & 0o7000, dir: true})
 	}
 	if err == nil && s.o.Fsync {
 		err = fsync(fd)

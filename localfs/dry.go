@@ -22,6 +22,9 @@ func missing(path string) *Dir {
 
 // Resolve implements what Sink does.
 func (s Dry) Resolve(t Target) (Base, error) {
+	if _, err := s.o.Chown.look(); err != nil {
+		return Base{}, err
+	}
 	r := resolver{root: s.root, notInside: t.NotInside, dry: true}
 	b, fd, err := r.resolve(t)
 	if errors.Is(err, errWouldMake) {

@@ -39,6 +39,9 @@ func (s *Source) entry(node *dirNode, dir int, name string, st *unix.Stat_t, fol
 	if s.o.Xattrs {
 		s.addXattrs(e, dir, follow)
 	}
+	if s.o.ACLs {
+		s.addACLs(e, dir, follow)
+	}
 	return e, nil
 }
 
@@ -81,6 +84,9 @@ func (a Stamp) is(st *unix.Stat_t) bool {
 
 func (s *Source) meta(st *unix.Stat_t) Meta {
 	m := Meta{Mode: st.Mode & 0o7777, MtimeSec: st.Mtim.Sec, MtimeNsec: uint32(st.Mtim.Nsec)}
+	if kind := st.Mode & unix.S_IFMT; s.o.Chmod != nil && (kind == unix.S_IFREG || kind == unix.S_IFDIR) {
+		m.Mode = s.o.Chmod(m.Mode, kind == unix.S_IFDIR)
+	}
 	if s.o.Owners {
 		m.UID, m.GID = st.Uid, st.Gid
 		m.User, m.GroupName = s.ids.user(st.Uid), s.ids.group(st.Gid)

@@ -71,7 +71,8 @@ func (s *Sink) settle(dir int, p *Put, f Found) error {
 // asIs says whether a file has the metadata already, as far as stat(2) tells.
 func (s *Sink) asIs(st *unix.Stat_t, m *Meta) bool {
 	return st.Mode&0o7777 == m.Mode && m.Mode < 0o1000 && st.Mtim.Sec == m.MtimeSec && uint32(st.Mtim.Nsec) == m.MtimeNsec &&
-		!s.o.Owner && !s.o.Xattr && len(m.Xattrs) == 0 && m.User == "" && m.GroupName == "" && m.UID == 0 && m.GID == 0
+		!s.o.Touch && !s.o.Owner && !s.o.Chown.any() && !s.o.Xattr && !s.o.ACL && len(m.Xattrs)+len(m.ACL) == 0 &&
+		m.User == "" && m.GroupName == "" && m.UID == 0 && m.GID == 0
 }
 
 // remeta gives a file that is there metadata.
@@ -101,7 +102,7 @@ func (s *Sink) remeta(dir int, p *Put, f Found) error {
 		// Attributes need the write bit. Without it they count as dropped.
 		_ = eintr(func() error { return unix.Fchmod(fd, st.Mode&0o777|0o600) })
 	}
-	return s.applyMeta(fd, &p.Meta, 0, false)
+	return s.applyMeta(fd, &p.Meta, applied{})
 }
 
 // errOther: the name is another file's by now, or the file was written to.

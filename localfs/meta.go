@@ -17,23 +17,42 @@ func checkTime(m *Meta) error {
 
 // applyMeta gives an open file or directory its metadata. The order matters:
 // chown(2) clears special bits; user.* attributes need the write bit, which the
-// mode may take away; everything else would move the time. host are special
-// bits that stay where the client may not set any; moded: it has its mode already.
-func (s *Sink) applyMeta(fd int, m *Meta, host uint32, moded bool) error {
+// mode may take away; an ACL is more than the mode says; everything else would move the
+// time.
+func (s *Sink) applyMeta(fd int, m *Meta, as applied) error {
 	if err := checkTime(m); err != nil {
 		return err
 	}
 	owned := s.own(fd, m)
 	s.setXattrs(fd, m.Xattrs)
-	if !moded {
-		if err := s.chmod(fd, m.Mode&0o7777, host, owned); err != nil {
-			return fmt.Errorf("set mode: %w", err)
+	mode := m.Mode & 0o7777
+	if !s.o.ACL {
+		mode = withoutACL(mode, m.ACL)
+	}
+	var err error
+	if !as.moded {
+		err = s.chmod(fd, mode, as.host, owned)
+	}
+	if err == nil && !s.setACLs(fd, m, as.dir) {
+		s.dropped.acl.Add(1)
+		if without := withoutACL(mode, m.ACL); without != mode {
+			err = s.chmod(fd, without, as.host, owned)
 		}
+	}
+	if err != nil {
+		return fmt.Errorf("set mode: %w", err)
 	}
 	if err := setMtimeOf(fd, m.MtimeSec, m.MtimeNsec); err != nil {
 		return fmt.Errorf("set time: %w", err)
 	}
 	return nil
+}
+
+// applied is what metadata is applied to.
+type applied struct {
+	host  uint32 // special bits that stay where the client may not set any
+	moded bool   // it has its mode already
+	dir   bool
 }
 
 // own sets owner and group, and says whether they are the ones asked for, or
@@ -45,28 +64,6 @@ func (s *Sink) own(fd int, m *Meta) bool {
 // ownLink sets owner and group of a symbolic link.
 func (s *Sink) ownLink(dir int, name string, m *Meta) {
 	s.chown(m, func(uid, gid int) error { return unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW) })
-}
-
-func (s *Sink) chown(m *Meta, call func(uid, gid int) error) bool {
-	if !s.o.Owner {
-		// A source that was not asked for owners names none.
-		if m.User != "" || m.GroupName != "" || m.UID != 0 || m.GID != 0 {
-			s.dropped.owner.Add(1)
-		}
-		return true
-	}
-	uid, gid := int(m.UID), int(m.GID)
-	if !s.o.NumericIDs {
-		uid, gid = s.ids.uid(m.User, m.UID), s.ids.gid(m.GroupName, m.GID)
-	}
-	if eintr(func() error { return call(uid, gid) }) == nil {
-		return true
-	}
-	// One of several groups may be given to a file without any privilege; that
-	// much is kept then.
-	_ = eintr(func() error { return call(-1, gid) })
-	s.dropped.owner.Add(1)
-	return false
 }
 
 // chmod sets the mode, special bits as far as granted. Without the owner they

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // its own, so that it need not be set later (the Go toolchain takes 0.96 of the time,
 // bench/results). Attributes need the write bit, special bits are set last.
 func (m *Meta) openMode() uint32 {
-	if m.Mode&^0o777 != 0 || len(m.Xattrs) > 0 {
+	if m.Mode&^0o777 != 0 || len(m.Xattrs)+len(m.ACL) > 0 {
 		return 0o600
 	}
 	return m.Mode

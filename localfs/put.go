@@ -147,7 +147,7 @@ func (f *pending) commitBy(name func(dir int) error) error {
 	if f.fd < 0 {
 		return os.ErrClosed
 	}
-	if err := f.s.applyMeta(f.fd, &f.put.Meta, 0, f.moded); err != nil {
+	if err := f.s.applyMeta(f.fd, &f.put.Meta, applied{moded: f.moded}); err != nil {
 		return err
 	}
 	if f.s.o.Fsync {

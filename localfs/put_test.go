@@ -25,12 +25,17 @@ func methods() map[string]method {
 
 // everyWay runs a test for each file system and each way to name files.
 func everyWay(t *testing.T, test func(t *testing.T, s *session)) {
+	everyWayWith(t, SinkOptions{}, test)
+}
+
+// everyWayWith is everyWay with what a session was granted.
+func everyWayWith(t *testing.T, o SinkOptions, test func(t *testing.T, s *session)) {
 	for place, dir := range places(t) {
 		for name, how := range methods() {
 			t.Run(place+"/"+name, func(t *testing.T) {
 				sub, err := os.MkdirTemp(dir, "way") //nolint:usetesting // in a file system of its own choice
 				must(t, err)
-				s := begin(t, sub, SinkOptions{})
+				s := begin(t, sub, o)
 				s.use(t, how)
 				test(t, s)
 			})

@@ -112,7 +112,7 @@ func (s *Source) Restat(e *Entry) (*Entry, error) {
 		now.Group, now.GroupFirst, now.GroupLast = 0, false, false
 	}
 	now.Meta = s.meta(&st)
-	now.Meta.Xattrs = e.Meta.Xattrs
+	now.Meta.Xattrs, now.Meta.ACL = e.Meta.Xattrs, e.Meta.ACL
 	now.setFile(&st)
 	return &now, nil
 }

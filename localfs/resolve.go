@@ -12,7 +12,10 @@ import (
 // Resolve finds the place that a client asked for, and makes the directories
 // that are missing. "" and "dir/" are directories; "name" is the name of a
 // single top entry, unless it is a directory: then that goes into it.
-func (s *Sink) Resolve(t Target) (Base, error) {
+func (s *Sink) Resolve(t Target) (_ Base, err error) {
+	if s.to, err = s.o.Chown.look(); err != nil {
+		return Base{}, err
+	}
 	r := resolver{root: s.root, notInside: t.NotInside}
 	b, fd, err := r.resolve(t)
 	if err != nil {

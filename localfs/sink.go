@@ -20,11 +20,12 @@ type Sink struct {
 	o        SinkOptions
 	h        *handles
 	ids      *idNames
+	to       owners // that all gets; from Resolve on
 
 	hidden string // begin of this session's hidden names, not to be guessed
 	serial atomic.Uint64
 
-	dropped struct{ owner, special, xattr atomic.Uint64 }
+	dropped struct{ owner, special, xattr, acl atomic.Uint64 }
 
 	mu        sync.Mutex
 	devices   map[uint64]*device
@@ -63,7 +64,7 @@ func newSink(r *Root, o SinkOptions, handleLimit int) *Sink {
 	// It never fails: crypto/rand ends the process rather than return an error.
 	_, _ = rand.Read(b[:])
 	return &Sink{
-		root: r, o: o, h: newHandles(handleLimit), ids: newIDNames(),
+		root: r, o: o, h: newHandles(handleLimit), ids: newIDNames(), to: owners{-1, -1},
 		hidden: hiddenPrefix + hex.EncodeToString(b[:]) + ".", devices: map[uint64]*device{},
 	}
 }
@@ -78,7 +79,7 @@ func (s *Sink) hiddenName() string { return s.hidden + strconv.FormatUint(s.seri
 // Dropped says how many entries lost metadata so far.
 func (s *Sink) Dropped() Dropped {
 	return Dropped{
-		Owner: s.dropped.owner.Load(), Special: s.dropped.special.Load(), Xattr: s.dropped.xattr.Load(),
+		Owner: s.dropped.owner.Load(), Special: s.dropped.special.Load(), Xattr: s.dropped.xattr.Load(), ACL: s.dropped.acl.Load(),
 	}
 }
 

@@ -26,6 +26,9 @@ type Meta struct {
 	User      string // names of UID and GID on the source, "" if unknown or not asked for
 	GroupName string
 	Xattrs    []Xattr
+
+	ACL        []ACE // who may do what beyond the mode; none: nobody
+	DefaultACL []ACE // of a directory, for what is made in it
 }
 
 // Xattr is one extended attribute.
@@ -106,6 +109,7 @@ type SourceOptions struct {
 	Follow bool   // symlinks are what they point to (-L)
 	Owners bool   // fill UID, GID, User, GroupName of every entry's Meta
 	Xattrs bool   // fill Meta.Xattrs
+	ACLs   bool   // fill Meta.ACL and DefaultACL
 	Direct Direct // how large files are read
 
 	// Exclude says of a path, relative to where an argument lies (or to itself, where it
@@ -113,6 +117,9 @@ type SourceOptions struct {
 	Exclude func(path string, dir bool) bool
 	Only    *Only // what is walked below the arguments; nil: everything
 	OneFS   bool  // a directory where another file system is mounted is sent, but not what is in it
+
+	// Chmod is what the mode of a file or directory is sent as; nil: what it is.
+	Chmod func(mode uint32, dir bool) uint32
 
 	// SafeLinks leaves out symlinks that lead out of the argument they were found in: they
 	// are an ErrOutside for Problem. Else Outside, if not nil, is told of each.
@@ -143,7 +150,10 @@ type SinkOptions struct {
 	Special    bool   // setuid, setgid, sticky
 	Xattr      bool   // user.* attributes
 	AllXattr   bool   // trusted.* and security.* as well, if running as root
+	ACL        bool   // ACLs, their users and groups as owner and group
 	NumericIDs bool   // owner and group by number
+	Chown      Chown  // owner and group that all gets
+	Touch      bool   // what is found and left as it is gets a new ctime: if it is the source itself, that shows
 	Delete     bool   // what the sender does not have may go
 	Dry        bool   // for whoever makes the sink: it is to be a Dry
 	Fsync      bool   // a file is on the disk before it has its name, all else with Sync
@@ -219,5 +229,5 @@ type Found struct {
 // Dropped counts entries whose metadata was not kept, for want of a grant, of
 // the right, or of a place for it in the file system.
 type Dropped struct {
-	Owner, Special, Xattr uint64
+	Owner, Special, Xattr, ACL uint64
 }
