@@ -37,6 +37,9 @@ func Send(ctx context.Context, cfg SendConfig) (*Report, error) {
 		return cfg.Source.Rewind()
 	}
 	return j.run(ctx, func() trip {
+		if cfg.Settler != nil {
+			cfg.Settler.Begin()
+		}
 		s := newSender(cfg)
 		s.continues = j.continues
 		return s

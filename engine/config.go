@@ -29,6 +29,9 @@ type Source interface {
 	Restat(e *localfs.Entry) (*localfs.Entry, error)
 	// Path is the entry's name for people: as the user typed the source, and below.
 	Path(e *localfs.Entry) string
+	// Below is its path from what holds the argument on, or from the argument on, where that
+	// stands for its contents.
+	Below(e *localfs.Entry) string
 	// Identity lists the directories that are the sources, for a receiver on
 	// the same host to see that its target lies inside one.
 	Identity() (bootID []byte, dirs []localfs.FileID)
@@ -127,8 +130,9 @@ type SendConfig struct {
 	Source Source
 	Target localfs.Target
 
-	Owner, NumericIDs, Xattr bool // what to ask the server for
-	Fsync                    bool // nil from Send also means that all is on the server's disk
+	Owner, NumericIDs, Xattr, ACL bool   // what to ask the server for
+	SetUser, SetGroup             string // owner and group that all gets, by name or number; "": not this one
+	Fsync                         bool   // nil from Send also means that all is on the server's disk
 
 	Compare      wire.Compare  // how files that are there are known to be the same
 	ModifyWindow time.Duration // times that differ by no more are equal
@@ -136,7 +140,10 @@ type SendConfig struct {
 	Choose       wire.Choose   // which entries are wanted
 	Backup       string        // what is replaced keeps its name with this behind it; "": it goes
 	Delete       Delete
-	Dry          bool // nothing is sent, and nothing changes: it is only told what would be
+	Digest       wire.SumKind // what the server tells of each file, which it reads once more for it
+	Touch        bool         // a source that is itself what the server has of it shows that by its ctime
+	Settler      Settler      // nil: nobody is told
+	Dry          bool         // nothing is sent, and nothing changes: it is only told what would be
 
 	Observer Observer     // nil: nobody watches
 	Logger   hclog.Logger // nil: silent

@@ -34,7 +34,22 @@ func toWire(e *localfs.Entry, replaces uint64) wire.Entry {
 	for _, x := range e.Meta.Xattrs {
 		w.Xattrs = append(w.Xattrs, wire.Xattr{Name: x.Name, Value: x.Value})
 	}
+	w.ACL, w.Default = aclToWire(e.Meta.ACL), aclToWire(e.Meta.DefaultACL)
 	return w
+}
+
+func aclToWire(list []localfs.ACE) (out []wire.ACE) {
+	for _, a := range list {
+		out = append(out, wire.ACE{Tag: uint8(a.Tag), Perm: a.Perm, ID: a.ID, Name: validText(a.Name)})
+	}
+	return out
+}
+
+func aclOf(list []wire.ACE) (out []localfs.ACE) {
+	for _, a := range list {
+		out = append(out, localfs.ACE{Tag: localfs.ACLTag(a.Tag), Perm: a.Perm, ID: a.ID, Name: a.Name})
+	}
+	return out
 }
 
 // metaOf is what an announced entry says of its metadata.
@@ -46,6 +61,7 @@ func metaOf(w *wire.Entry) localfs.Meta {
 	for _, x := range w.Xattrs {
 		m.Xattrs = append(m.Xattrs, localfs.Xattr{Name: x.Name, Value: x.Value})
 	}
+	m.ACL, m.DefaultACL = aclOf(w.ACL), aclOf(w.Default)
 	return m
 }
 

@@ -48,6 +48,10 @@ type FetchConfig struct {
 	Seen         func(path string, e *localfs.Entry) // of each entry that the server announces, by one goroutine; nil: nobody looks
 	Delete       Delete                              // but for its Filter and Clean
 
+	Chmod   func(mode uint32, dir bool) uint32 // of what comes; nil: as it is
+	Digest  wire.SumKind                       // of each file, which is read once more for it
+	Settler Settler                            // told of files only; nil: nobody is told
+
 	// State keeps what has to outlive this process; nil: a transfer that breaks off begins
 	// anew with every file that is not whole.
 	State State
@@ -66,8 +70,11 @@ func Fetch(ctx context.Context, cfg FetchConfig) (*Report, error) {
 	j := newJourney(&cfg.Server, cfg.RetryFor, cfg.Observer, cfg.Logger)
 	j.rewind = func() error { cfg.EveryRail = false; return nil } // what had to carry has carried
 	return j.run(ctx, func() trip {
+		if cfg.Settler != nil {
+			cfg.Settler.Begin()
+		}
 		return &fetcher{cfg: cfg, sender: newSender(SendConfig{
-			Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Encrypt: cfg.Encrypt, Source: nothing{},
+			Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Encrypt: cfg.Encrypt, ACL: cfg.Options.ACL, Source: nothing{},
 			Observer: cfg.Observer, Logger: cfg.Logger,
 		})}
 	})
@@ -119,7 +126,7 @@ func (f *fetcher) ask(ctx context.Context) error {
 	f.watched.Store(f.routes)
 	ask := &wire.Fetch{
 		Ways: f.ways(), Streams: uint32(f.cfg.Streams), Slots: uint32(f.cfg.Slots), SlotSize: uint32(f.cfg.SlotSize),
-		Owner: f.cfg.Options.Owner, Xattr: f.cfg.Options.Xattr, SafeLinks: f.cfg.Options.SafeLinks,
+		Owner: f.cfg.Options.Owner, Xattr: f.cfg.Options.Xattr, ACL: f.cfg.Options.ACL, SafeLinks: f.cfg.Options.SafeLinks,
 		OneFS: f.cfg.OneFS, Dry: f.cfg.Dry,
 		NoChecksum: f.cfg.NoChecksum, Encrypt: f.cfg.Encrypt, EveryRail: f.cfg.EveryRail, RetryFor: int64(f.cfg.RetryFor),
 		Limits: f.r.limits.told(), Paths: asBytes(f.cfg.Paths), Filter: asBytes(f.cfg.Filter),
@@ -181,7 +188,7 @@ func (f *fetcher) receiver(peer *wire.Hello) *receiver {
 	cfg.Limits = cfg.Limits.withDefaults()
 	r := newReceiver(cfg, cfg.Limits, newRoster(), f.conn)
 	r.id, r.key, r.secret, r.mine, r.peer = f.id, f.key, f.secret, f.scout.probed, peer
-	r.fetch = &fetching{ways: f.routes.all, wanted: wanted(f.cfg.Paths), observer: f.cfg.Observer, seen: f.cfg.Seen}
+	r.fetch = &fetching{ways: f.routes.all, wanted: wanted(f.cfg.Paths), observer: f.cfg.Observer, seen: f.cfg.Seen, chmod: f.cfg.Chmod, settler: f.cfg.Settler}
 	return r
 }
 
@@ -193,7 +200,7 @@ func (f *fetcher) openTarget(ctx context.Context, o *wire.Open) error {
 	t := f.cfg.Target
 	mine := &wire.Open{
 		Path: []byte(t.Path), Exact: t.Exact, Tops: o.Tops, Contents: o.Contents, BootID: o.BootID, Dirs: o.Dirs, Source: o.Source,
-		Compare: f.cfg.Compare, Window: int64(f.cfg.ModifyWindow), Verify: f.cfg.Verify, Fsync: f.cfg.Options.Fsync, Choose: f.cfg.Choose, Dry: f.cfg.Dry,
+		Compare: f.cfg.Compare, Window: int64(f.cfg.ModifyWindow), Verify: f.cfg.Verify, Fsync: f.cfg.Options.Fsync, Choose: f.cfg.Choose, Dry: f.cfg.Dry, Digest: f.cfg.Digest,
 	}
 	del := f.cfg.Delete
 	del.Filter = f.cfg.Filter

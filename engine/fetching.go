@@ -17,6 +17,8 @@ type fetching struct {
 	wanted   func(top string) bool
 	observer Observer                            // nil: nobody watches
 	seen     func(path string, e *localfs.Entry) // nil: nobody looks
+	chmod    func(mode uint32, dir bool) uint32  // nil: modes are as they come
+	settler  Settler                             // nil: nobody is told
 	join     waiting[*wire.StreamJoin]
 
 	would                                        dry
@@ -68,6 +70,9 @@ func (f *fetching) pair(name string, local, peer transport.Rail) (transport.Rail
 func (f *fetching) announced(e *wire.Entry) error {
 	if e.Parent == 0 && !f.wanted(string(e.Name)) {
 		return fmt.Errorf("%q: %w", e.Name, ErrUnasked)
+	}
+	if f.chmod != nil && e.Kind != wire.KindSymlink {
+		e.Mode = f.chmod(e.Mode, e.Kind == wire.KindDir)
 	}
 	if e.Replaces != 0 {
 		return nil

@@ -96,7 +96,7 @@ func (r *receiver) offer(m *wire.Fetch, paths []string) (Offer, error) {
 	}
 	return r.cfg.NewSource(holder, paths, localfs.SourceOptions{
 		Exclude: rules.Excluded, OneFS: m.OneFS,
-		Owners: m.Owner, Xattrs: m.Xattr, SafeLinks: m.SafeLinks, Logger: r.log.Named("source"),
+		Owners: m.Owner, Xattrs: m.Xattr, ACLs: m.ACL, SafeLinks: m.SafeLinks, Logger: r.log.Named("source"),
 		Problem: func(path string, err error) { teller{r}.Problem(Problem{Path: path, Err: err}) },
 		Outside: func(path, _ string) { teller{r}.tell(wire.TroubleOutside, path, "") },
 	})

@@ -14,6 +14,7 @@ import (
 type item struct {
 	e       *localfs.Entry
 	again   bool // announced once more already
+	same    bool // its contents are those that the receiver has
 	aborted bool // taken back; waits for the receiver's word. Under sender.mu
 
 	mu    sync.Mutex

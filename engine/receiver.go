@@ -24,13 +24,14 @@ import (
 
 // receiver is one session of a server.
 type receiver struct {
-	cfg    *ServeConfig
-	limits Limits       // of this session
-	begun  atomic.Int64 // files begun and not ended
-	log    hclog.Logger
-	conn   *control.Conn
-	crew   *crew
-	sink   Sink
+	cfg      *ServeConfig
+	limits   Limits       // of this session
+	begun    atomic.Int64 // files begun and not ended
+	checking atomic.Int64 // files that are read back, or wait for it
+	log      hclog.Logger
+	conn     *control.Conn
+	crew     *crew
+	sink     Sink
 
 	allowance Allowance // nil: any number of bytes
 
@@ -51,6 +52,7 @@ type receiver struct {
 	within  time.Duration // times that differ by no more are equal
 	suspect bool          // what an earlier boot of this host has left there is not believed by its times
 	verify  bool
+	sum     wire.SumKind // each file is read for that digest
 	fsync   bool
 	source  []byte // whose entries they are
 	vault   *vault // nil: nothing outlives the session
@@ -160,7 +162,7 @@ func (r *receiver) greet(ctx context.Context) error {
 	}
 	err = r.conn.Send(&wire.Hello{
 		Version: wire.Version, Software: Software, Session: r.id[:], Rails: r.mine.sets,
-		Limits: r.limits.told(), Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect},
+		Limits: r.limits.told(), Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect, wire.FeatureMeta},
 	})
 	if err != nil {
 		return err
@@ -229,7 +231,8 @@ func (r *receiver) open(ctx context.Context, o *wire.Open) error {
 	grant := localfs.SinkOptions{
 		Owner: o.Owner && may.Owner, Special: may.Special,
 		Xattr: o.Xattr && may.Xattr, AllXattr: o.Xattr && may.AllXattr, NumericIDs: o.NumericIDs,
-		Fsync: o.Fsync, Backup: string(o.Backup), Dry: o.Dry,
+		ACL: o.ACL && may.ACL, Chown: localfs.Chown{User: o.SetUser, Group: o.SetGroup, Granted: may.Owner},
+		Fsync: o.Fsync, Backup: string(o.Backup), Dry: o.Dry, Touch: o.Touch,
 	}
 	return r.openTarget(o, grant)
 }
@@ -253,9 +256,9 @@ func (r *receiver) openTarget(o *wire.Open, grant localfs.SinkOptions) error {
 		}
 	}
 	r.source, r.how, r.within, r.verify, r.fsync = o.Source, o.Compare, time.Duration(o.Window), o.Verify, o.Fsync
-	r.choose, r.dry = o.Choose, o.Dry
+	r.choose, r.dry, r.sum = o.Choose, o.Dry, o.Digest
 	if r.dry {
-		r.vault = nil // half files stay as they are
+		r.vault, r.sum = nil, wire.SumNone // half files stay as they are
 	}
 	if r.del, err = newDeleting(o); err != nil {
 		return err
@@ -275,7 +278,7 @@ func (r *receiver) openTarget(o *wire.Open, grant localfs.SinkOptions) error {
 		r.cfg.Observer.Started(r.info())
 	}
 	return r.conn.Send(&wire.Opened{
-		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.limits.Window), Free: r.free(),
+		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.limits.Window), Free: r.free(), Named: r.base.Name != "",
 	})
 }
 
@@ -290,7 +293,7 @@ func rights(h keys.Holder, open localfs.SinkOptions) (localfs.SinkOptions, error
 	}
 	return localfs.SinkOptions{
 		Owner: h.Rights.Has(keys.Owner), Special: h.Rights.Has(keys.Special),
-		Xattr: h.Rights.Has(keys.Xattr), AllXattr: h.Rights.Has(keys.XattrAll), Delete: h.Rights.Has(keys.Delete),
+		Xattr: h.Rights.Has(keys.Xattr), AllXattr: h.Rights.Has(keys.XattrAll), Delete: h.Rights.Has(keys.Delete), ACL: h.Rights.Has(keys.ACL),
 	}, nil
 }
 
@@ -299,7 +302,7 @@ func grants(o localfs.SinkOptions) []string {
 	for _, g := range []struct {
 		name string
 		have bool
-	}{{"owner", o.Owner}, {"special", o.Special}, {"xattr", o.Xattr}} {
+	}{{"owner", o.Owner || o.Chown.Granted && (o.Chown.User != "" || o.Chown.Group != "")}, {"special", o.Special}, {"xattr", o.Xattr}, {"acl", o.ACL}} {
 		if g.have {
 			names = append(names, g.name)
 		}

@@ -195,7 +195,7 @@ func (r *receiver) finish(d *wire.Done) error {
 	r.done <- d.Totals
 	sum := &wire.Summary{
 		Totals:  r.counted(),
-		Dropped: wire.Dropped{Owner: dropped.Owner, Special: dropped.Special, Xattr: dropped.Xattr},
+		Dropped: wire.Dropped{Owner: dropped.Owner, Special: dropped.Special, Xattr: dropped.Xattr, ACL: dropped.ACL},
 	}
 	if r.del != nil {
 		sum.Deleted = r.del.gone

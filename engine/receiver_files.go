@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,8 +15,9 @@ type inFile struct {
 	name   string // as the sender has it
 	parent *inDir
 	put    localfs.Put
-	young  bool // the source may change without its mtime showing it
-	again  bool // announced once more, because it changed
+	digest []byte // for Open.Digest, once it is known
+	young  bool   // the source may change without its mtime showing it
+	again  bool   // announced once more, because it changed
 
 	// The kernel lets one writer at a time into an inode and has the others spin
 	// (rwsem_spin_on_owner: 2.4 % of all time with two streams on two cores);
@@ -106,7 +106,8 @@ func (r *receiver) end(f *inFile, err error) wire.Result {
 	}
 	r.totals.files.Add(1)
 	r.totals.bytes.Add(uint64(f.put.Size))
-	return wire.Result{ID: f.id, Status: wire.StatusOK}
+	r.settledHere(f, HowWritten)
+	return wire.Result{ID: f.id, Status: wire.StatusOK, Digest: f.digest}
 }
 
 // abort ends entries whose source can't be sent.
@@ -197,6 +198,15 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 	if err == nil {
 		f.note(r, rec)
 	}
+	whole, done, err := f.wrote(r, p, rec, err)
+	if whole {
+		r.check(f)
+	}
+	return done, err
+}
+
+// wrote is the end of a write. whole: the file is to be read back. done: it has ended.
+func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error) (whole, done bool, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writers--
@@ -204,7 +214,7 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 		first := !f.closed
 		f.closed, f.kept = true, localfs.Fatal(err) // a full disk takes nothing back
 		f.cleanUp()
-		return first, err
+		return false, first, err
 	}
 	f.have.add(rec.From, rec.To)
 	f.sealed = f.sealed || p.chunk.Flags&wire.ChunkSeal != 0
@@ -213,17 +223,16 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 	}
 	if f.closed || f.writers > 0 || !f.sealed || !f.have.covers(f.put.Size) {
 		f.cleanUp()
-		return false, nil
+		return false, false, nil
 	}
 	f.closed = true
-	if r.verify {
+	if r.checks() {
 		f.checking = true
-		r.crew.aside(func(ctx context.Context) error { r.readBack(ctx, f); return nil })
-		return false, nil
+		return true, false, nil
 	}
 	err = f.commit()
 	f.cleanUp()
-	return true, err
+	return false, true, err
 }
 
 // commit gives the file its name. f.mu is held.

@@ -1,6 +1,10 @@
 package engine
 
-import "scp_rdma/wire"
+import (
+	"context"
+
+	"scp_rdma/wire"
+)
 
 // inGroup is a hard-link group whose first file is on its way; others wait.
 type inGroup struct {
@@ -19,6 +23,11 @@ func (r *receiver) tryLink(f *inFile) wire.Answer {
 		return failed(f.id, err)
 	case linked:
 		r.totals.links.Add(1)
+		if r.sum != wire.SumNone {
+			r.crew.aside(func(ctx context.Context) error { r.sumLink(ctx, f); return nil })
+			return wire.Answer{}
+		}
+		r.settledHere(f, HowMade)
 		r.forget(f)
 		return wire.Answer{ID: f.id, Action: wire.ActionDone}
 	}
@@ -28,33 +37,37 @@ func (r *receiver) tryLink(f *inFile) wire.Answer {
 // groupEnded lets those go on that waited for f: they are links now, or the
 // next of them becomes the one whose bytes are needed.
 func (r *receiver) groupEnded(f *inFile) {
-	if f.put.Group == 0 {
-		return
-	}
-	r.mu.Lock()
-	g := r.groups[f.put.Group]
-	if g == nil || g.first != f.id {
-		r.mu.Unlock()
-		return
-	}
-	waiting := g.waiting
-	delete(r.groups, f.put.Group)
-	r.mu.Unlock()
-	for i, w := range waiting {
-		a := r.tryLink(w)
-		if !ends(a) {
-			r.mu.Lock()
-			next := &inGroup{first: w.id, waiting: waiting[i+1:]}
-			if newer := r.groups[f.put.Group]; newer != nil {
-				next.waiting = append(next.waiting, newer.waiting...)
-			}
-			r.groups[f.put.Group] = next
-			r.mu.Unlock()
-			if a.Action != 0 {
-				r.out.answer(a)
-			}
+	for ended := f; ended != nil && ended.put.Group != 0; {
+		next := r.nextOf(ended)
+		if next == nil {
 			return
 		}
-		r.out.answer(a)
+		// It may end beside this, and then finds those that wait for it.
+		a := r.tryLink(next)
+		if a.Action != 0 {
+			r.out.answer(a)
+		}
+		if !ends(a) {
+			return
+		}
+		ended = next
 	}
+}
+
+// nextOf makes the first file that waited for one that has ended the one that the others
+// wait for; nil: nobody waited.
+func (r *receiver) nextOf(f *inFile) *inFile {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g := r.groups[f.put.Group]
+	if g == nil || g.first != f.id {
+		return nil
+	}
+	if len(g.waiting) == 0 {
+		delete(r.groups, f.put.Group)
+		return nil
+	}
+	next := g.waiting[0]
+	g.first, g.waiting = next.id, g.waiting[1:]
+	return next
 }

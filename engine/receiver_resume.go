@@ -25,8 +25,12 @@ func (r *receiver) decide(f *inFile) wire.Answer {
 		return need // what is wrong is wrong for putting it too, and is told then
 	}
 	times := there && r.sameTimes(f, &found)
-	if times && !r.suspect {
+	switch {
+	case times && !r.suspect && r.sum == wire.SumNone:
 		return r.skip(f, found)
+	case times && !r.suspect:
+		r.crew.aside(func(ctx context.Context) error { r.skipSummed(ctx, f, found); return nil })
+		return wire.Answer{}
 	}
 	if a, ok := r.resume(f); ok {
 		return a
@@ -68,8 +72,9 @@ func (r *receiver) skip(f *inFile, found localfs.Found) wire.Answer {
 	if r.fetch != nil {
 		r.fetch.skippedBytes.Add(uint64(f.put.Size))
 	}
+	r.settledHere(f, HowThere)
 	r.forget(f)
-	return wire.Answer{ID: f.id, Action: wire.ActionSkip}
+	return wire.Answer{ID: f.id, Action: wire.ActionSkip, Digest: f.digest}
 }
 
 // digestPiece is what is read at once for a digest, bytes.
@@ -77,7 +82,7 @@ const digestPiece = 1 << 20
 
 // digest sums what is there, for the sender to compare.
 func (r *receiver) digest(ctx context.Context, f *inFile, found localfs.Found) {
-	sum, err := r.sumOf(ctx, f, found)
+	sum, err := r.sumFound(ctx, f, found)
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -91,29 +96,11 @@ func (r *receiver) digest(ctx context.Context, f *inFile, found localfs.Found) {
 	r.late(f, wire.Answer{ID: f.id, Action: wire.ActionCompare, Sum: sum})
 }
 
-func (r *receiver) sumOf(ctx context.Context, f *inFile, found localfs.Found) ([]byte, error) {
-	file, err := r.sink.OpenFound(f.put, found)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // only read from
-	return digestOf(ctx, file, found.Size)
-}
-
 // digestOf sums a file of so many bytes. One that has changed by then Is localfs.ErrChanged.
 func digestOf(ctx context.Context, file localfs.SourceFile, size int64) ([]byte, error) {
 	d := wire.NewDigest()
-	buf := make([]byte, min(size, digestPiece))
-	for off := int64(0); off < size; {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		p := buf[:min(size-off, digestPiece)]
-		if err := file.ReadAt(p, off); err != nil {
-			return nil, err
-		}
-		d.Add(p)
-		off += int64(len(p))
+	if err := readAll(ctx, file, size, d.Add); err != nil {
+		return nil, err
 	}
 	return d.Sum(), file.Verify()
 }

@@ -167,7 +167,7 @@ func (w *recvWorker) apply(frame []byte) []wire.Result {
 		}
 		var done bool
 		var err error
-		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.verify {
+		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.checks() {
 			done, err = f.putWhole(w.r, data)
 		} else {
 			done, err = f.write(w.r, w.piece(c, data))

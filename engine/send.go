@@ -88,6 +88,9 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 	if s.selects() && !slices.Contains(peer.Features, wire.FeatureSelect) {
 		return nil, fmt.Errorf("the server can't choose, back up or delete: it is an older version: %w", localfs.ErrUsage)
 	}
+	if s.asksMeta() && !slices.Contains(peer.Features, wire.FeatureMeta) {
+		return nil, fmt.Errorf("the server knows no --chown, --acls, --report and --remove-source-files: it is an older version: %w", localfs.ErrUsage)
+	}
 	if s.key, err = s.conn.Derive(labelJoin); err != nil || !s.cfg.Encrypt {
 		return peer, err
 	}
@@ -233,6 +236,7 @@ func (s *sender) askTarget() error {
 		Owner: s.cfg.Owner, NumericIDs: s.cfg.NumericIDs, Xattr: s.cfg.Xattr, Fsync: s.cfg.Fsync, BootID: boot,
 		Source: s.cfg.Source.Name(), Compare: s.cfg.Compare, Window: int64(s.cfg.ModifyWindow), Verify: s.cfg.Verify,
 		Continues: s.continues, Encrypt: s.cfg.Encrypt, Choose: s.cfg.Choose, Backup: []byte(s.cfg.Backup), Dry: s.cfg.Dry,
+		SetUser: s.cfg.SetUser, SetGroup: s.cfg.SetGroup, ACL: s.cfg.ACL, Digest: s.cfg.Digest, Touch: s.cfg.Touch,
 	}
 	s.cfg.Delete.into(open)
 	// A safety check with a bound: nobody types a thousand directories by hand.
@@ -252,7 +256,7 @@ func (s *sender) takeOpened(m *wire.Opened) error {
 	}
 	s.setWindow(min(s.cfg.Window, int(m.Window)))
 	s.mu.Lock()
-	s.free = m.Free
+	s.free, s.target, s.named = m.Free, string(m.Target), m.Named
 	s.mu.Unlock()
 	s.log.Debug("target open", "path", string(m.Target), "since start", time.Since(s.started))
 	s.phase.Store(uint32(PhaseSending))
@@ -340,6 +344,6 @@ func (s *sender) report() *Report {
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Encrypted: s.secret != nil, Rails: snap.Rails,
 	}
 	r.Deleted, r.Would = s.deleted, s.dry.would()
-	r.Dropped.Owner, r.Dropped.Special, r.Dropped.Xattr = s.dropped.Owner, s.dropped.Special, s.dropped.Xattr
+	r.Dropped = localfs.Dropped{Owner: s.dropped.Owner, Special: s.dropped.Special, Xattr: s.dropped.Xattr, ACL: s.dropped.ACL}
 	return r
 }

@@ -55,6 +55,8 @@ type sender struct {
 	walked   bool   // the walk is over
 	needed   uint64 // bytes that the receiver wants
 	free     uint64 // that it has room for; 0: not known
+	target   string // where it puts it all
+	named    bool   // under the last name of that
 
 	lastDone  atomic.Int64 // when the receiver got on with something last, ns since 1970
 	gone      atomic.Bool  // nothing more can be heard on control

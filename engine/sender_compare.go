@@ -35,6 +35,9 @@ func (s *sender) compareContents(ctx context.Context, it *item, sum []byte) erro
 		s.would(it.e.ID)
 		return nil
 	case bytes.Equal(mine, sum):
+		it.mu.Lock()
+		it.same = true
+		it.mu.Unlock()
 		return s.conn.Send(&wire.Same{IDs: []uint64{it.e.ID}})
 	}
 	return s.need(it.e.ID, nil)

@@ -154,9 +154,11 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 	if it == nil {
 		return nil
 	}
+	var err error
 	switch a.Action {
 	case wire.ActionDone:
 		s.countDone(it.e)
+		err = s.settled(it, HowMade, a.Digest)
 	case wire.ActionFailed:
 		s.refused(it, a.Text)
 	case wire.ActionParent:
@@ -165,6 +167,7 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 		s.count.skipped.Add(1)
 		s.count.skippedBytes.Add(uint64(it.e.Size))
 		s.count.bytesDone.Add(uint64(it.e.Size))
+		err = s.settled(it, HowThere, a.Digest)
 	case wire.ActionCompare:
 		return s.compareLater(it, a.Sum)
 	case wire.ActionNeed:
@@ -172,7 +175,7 @@ func (s *sender) takeAnswer(a *wire.Answer) error {
 		return fmt.Errorf("answer %d: %w", a.Action, ErrProtocol)
 	}
 	s.settle(it)
-	return nil
+	return err
 }
 
 // need puts a file in line to be sent, but for the ranges that the receiver has.
@@ -269,6 +272,9 @@ func (s *sender) takeResults(m *wire.Results) error {
 		case wire.StatusOK:
 			s.count.okFiles.Add(1)
 			s.count.okBytes.Add(uint64(it.e.Size))
+			if err := s.settled(it, HowWritten, r.Digest); err != nil {
+				return err
+			}
 		case wire.StatusFailed:
 			s.refused(it, r.Text)
 		case wire.StatusUnverified:

@@ -31,6 +31,7 @@ const (
 	Special                     // set setuid, setgid and sticky bits
 	Xattr                       // set extended attributes, user.* only
 	XattrAll                    // set extended attributes of any name
+	ACL                         // set access control lists
 	// RightsOpen is no right but says that the list names none.
 	RightsOpen
 )
@@ -39,13 +40,13 @@ const (
 func rightsByName() map[string]Rights {
 	return map[string]Rights{
 		"write": Write, "read": Read, "delete": Delete, "owner": Owner, "special": Special,
-		"xattr": Xattr, "xattr-all": Xattr | XattrAll,
+		"xattr": Xattr, "xattr-all": Xattr | XattrAll, "acl": ACL,
 	}
 }
 
 // RightWords lists the words that a list of keys may use.
 func RightWords() []string {
-	return []string{"write", "read", "delete", "owner", "special", "xattr", "xattr-all"}
+	return []string{"write", "read", "delete", "owner", "special", "xattr", "xattr-all", "acl"}
 }
 
 // Has says whether all of want is given.

@@ -192,6 +192,15 @@ func (s *Source) Path(e *Entry) string {
 	return joinPath(e.dir.Path(), e.Name)
 }
 
+// Below is an entry's path from what holds the argument on, or from the argument on, where
+// that stands for its contents.
+func (s *Source) Below(e *Entry) string {
+	if e.dir == nil {
+		return e.Name
+	}
+	return e.dir.below(e.Name)
+}
+
 // Identity names this host's current boot and the directories among the
 // arguments, so that a receiver on this host can see its target in one of them.
 func (s *Source) Identity() (bootID []byte, dirs []FileID) {

@@ -45,12 +45,13 @@ func messages() []Message {
 		&Ping{N: 1}, &Pong{N: 2},
 		&Open{Path: []byte("a/b"), Exact: true, Tops: 1, Contents: true, Owner: true, NumericIDs: true, Xattr: true,
 			BootID: []byte("boot"), Dirs: []FileID{{Dev: 1, Ino: 2}}, Fsync: true, Source: bytes.Repeat([]byte{4}, 32),
-			Compare: CompareContents, Window: 5, Verify: true, Continues: bytes.Repeat([]byte{6}, 16), Choose: ChooseOlder, Backup: []byte("~"), Delete: true, MaxDelete: 7, Dry: true, Filter: [][]byte{[]byte("- x")}},
-		&Opened{Target: []byte("a"), Grants: []string{"owner"}, Window: 9, Free: 10},
+			Compare: CompareContents, Window: 5, Verify: true, Continues: bytes.Repeat([]byte{6}, 16), Choose: ChooseOlder, Backup: []byte("~"), Delete: true, MaxDelete: 7, Dry: true, Filter: [][]byte{[]byte("- x")},
+			SetUser: "u", SetGroup: "0", ACL: true, Digest: SumSHA256, Touch: true},
+		&Opened{Target: []byte("a"), Grants: []string{"owner"}, Window: 9, Free: 10, Named: true},
 		&StreamOpen{Stream: 1, Epoch: 2, Transport: "tcp", Local: "a", Peer: "b", Slots: 3, SlotSize: 4096, Offer: []byte{1}},
 		&StreamReady{Stream: 1, Epoch: 2, Offer: []byte{1}, Error: "no"},
 		&Entries{List: []Entry{
-			{ID: 1, Kind: KindDir, Name: []byte("d"), Mode: 0o755, MtimeSec: -1, MtimeNsec: 999999999},
+			{ID: 1, Kind: KindDir, Name: []byte("d"), Mode: 0o755, MtimeSec: -1, MtimeNsec: 999999999, ACL: acl(), Default: acl()},
 			{ID: 2, Parent: 1, Kind: KindFile, Name: []byte("f\n\xff"), Size: 1 << 40, Mode: 0o4644, MtimeSec: 1, Group: 3,
 				GroupPos: GroupMember | GroupLast, UID: 4, GID: 5, User: "u", GroupName: "g",
 				Xattrs: []Xattr{{Name: "user.x", Value: []byte{0}}}, Replaces: 6, Young: true},
@@ -59,18 +60,18 @@ func messages() []Message {
 		}},
 		&Answers{List: []Answer{{ID: 1, Action: ActionNeed}, {ID: 2, Action: ActionFailed, Text: "no"},
 			{ID: 3, Action: ActionNeed, Have: []Range{{From: 0, To: 5}, {From: 7, To: 1 << 40}}},
-			{ID: 4, Action: ActionCompare, Sum: bytes.Repeat([]byte{9}, DigestSize)}, {ID: 5, Action: ActionSkip}}},
-		&Results{Units: []uint64{1}, Corrupt: []uint64{2}, List: []Result{{ID: 3, Status: StatusFailed, Text: "no"}}},
+			{ID: 4, Action: ActionCompare, Sum: bytes.Repeat([]byte{9}, DigestSize)}, {ID: 5, Action: ActionSkip, Digest: bytes.Repeat([]byte{8}, 32)}}},
+		&Results{Units: []uint64{1}, Corrupt: []uint64{2}, List: []Result{{ID: 3, Status: StatusFailed, Text: "no"}, {ID: 4, Status: StatusOK, Digest: bytes.Repeat([]byte{7}, 16)}}},
 		&Abort{IDs: []uint64{7}},
 		&Done{Totals: Totals{1, 2, 3, 4, 5, 6, 7}, Resent: 8, Damaged: 9, CarriedAgain: 10, Clean: true},
-		&Summary{Totals: Totals{1, 2, 3, 4, 5, 6, 7}, Dropped: Dropped{1, 2, 3}, Problems: []string{"p"}, Deleted: 4},
+		&Summary{Totals: Totals{1, 2, 3, 4, 5, 6, 7}, Dropped: Dropped{1, 2, 3, 4}, Problems: []string{"p"}, Deleted: 4},
 		&Auth{KeyID: bytes.Repeat([]byte{1}, 8), Proof: bytes.Repeat([]byte{2}, 32)},
 		&Authed{Proof: bytes.Repeat([]byte{3}, 32)},
 		&Inspect{}, &Inspected{Report: []byte("{}")},
 		&Same{IDs: []uint64{7, 8}},
 		&Fetch{Paths: [][]byte{[]byte("a/*"), {}}, Ways: []Way{{Transport: "tcp", Pairs: []RailPair{{Client: "a", Server: "b"}}}},
 			Limits: Limits{Streams: 1, Slots: 2, SlotSize: 3, Window: 4}, Streams: 5, Slots: 6, SlotSize: 7, Owner: true, Xattr: true,
-			SafeLinks: true, NoChecksum: true, Encrypt: true, EveryRail: true, RetryFor: -1, Filter: [][]byte{[]byte("- a\xff")}, OneFS: true, Dry: true},
+			SafeLinks: true, NoChecksum: true, Encrypt: true, EveryRail: true, RetryFor: -1, Filter: [][]byte{[]byte("- a\xff")}, OneFS: true, Dry: true, ACL: true},
 		&Trouble{Kind: TroubleOutside, Path: []byte("a\xff"), Text: "no"}, &Walked{},
 		&StreamJoin{Stream: 1, Epoch: 2, Offer: []byte{1}, Error: "no"},
 		&Fence{Stream: 1, Epoch: 2}, &Fenced{Stream: 1, Epoch: 2, Error: "broken"},
@@ -93,7 +94,7 @@ func TestEveryTypeRoundTripsWithGoldenBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Range{})); diff != "" {
+		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Range{}, ACE{})); diff != "" {
 			t.Errorf("%T (-want +got):\n%s", m, diff)
 		}
 		seen[typ] = true
@@ -127,7 +128,7 @@ func FuzzParseMessage(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%T written but can't be read: %v", m, err)
 		}
-		if diff := cmp.Diff(m, again, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Range{})); diff != "" {
+		if diff := cmp.Diff(m, again, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Range{}, ACE{})); diff != "" {
 			t.Errorf("%T (-first +second):\n%s", m, diff)
 		}
 	})
@@ -246,7 +247,7 @@ func TestParseMessageKeepsNothingOfTheBody(t *testing.T) {
 			t.Fatal(err)
 		}
 		clear(body)
-		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Range{})); diff != "" {
+		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Range{}, ACE{})); diff != "" {
 			t.Errorf("%T (-want +got):\n%s", m, diff)
 		}
 	}

@@ -20,6 +20,7 @@ type Fetch struct {
 	Filter     [][]byte `cbor:"14,keyasint,omitempty"` // rules of what is left out, as package filter reads them
 	Dry        bool     `cbor:"16,keyasint,omitempty"` // as Open's
 	OneFS      bool     `cbor:"15,keyasint,omitempty"` // leave out what is mounted below
+	ACL        bool     `cbor:"18,keyasint,omitempty"` // as Owner
 }
 
 // Way is a transport, and which rails the client can join over it, best first for each of

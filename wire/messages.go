@@ -71,6 +71,8 @@ const (
 	FeatureSelect = "select"
 	// FeatureFetch: a server sends what it is asked for.
 	FeatureFetch = "fetch"
+	// FeatureMeta: a side knows ACLs, and Open's SetUser, SetGroup, Digest and Touch.
+	FeatureMeta = "meta"
 )
 
 // RailSet is what one side has of one transport.
@@ -148,6 +150,11 @@ type Open struct {
 	MaxDelete  int64    `cbor:"20,keyasint,omitempty"` // with Delete: less entries than this; 0: any number
 	Dry        bool     `cbor:"22,keyasint,omitempty"` // nothing is made, nor sent: the answers are what is wanted
 	Filter     [][]byte `cbor:"21,keyasint,omitempty"` // with Delete: rules of what is not touched, as package filter reads them
+	SetUser    string   `cbor:"23,keyasint,omitempty"` // the owner that everything gets, a name of the receiver's or a number; so with
+	SetGroup   string   `cbor:"24,keyasint,omitempty"` // its group
+	ACL        bool     `cbor:"25,keyasint,omitempty"` // what has no ACL at the source has none at the target
+	Digest     SumKind  `cbor:"26,keyasint,omitempty"` // each file is read once more where it was written, and this is told of it
+	Touch      bool     `cbor:"27,keyasint,omitempty"` // a file that is there and stays gets a new ctime: the source may go then, unless it is that file
 }
 
 // Choose is which entries are wanted: bits, each of which takes some away.
@@ -182,6 +189,7 @@ type Opened struct {
 	Grants []string `cbor:"2,keyasint,omitempty"` // of what was asked for: "owner", "special", "xattr"
 	Window uint32   `cbor:"3,keyasint"`           // entries the client may have open
 	Free   uint64   `cbor:"4,keyasint,omitempty"` // bytes free for it in the target's file system; 0: not known
+	Named  bool     `cbor:"5,keyasint,omitempty"` // the last name of Target is the one that the single top entry gets
 }
 
 // Inspect is said in place of Open and asks what the server has: the session is for proving
@@ -193,41 +201,6 @@ type Inspect struct {
 // Inspected answers Inspect.
 type Inspected struct {
 	Report []byte `cbor:"1,keyasint,omitempty"` // JSON, for people and programs; empty: it tells nothing
-}
-
-// StreamOpen asks the responder to open its end of a stream.
-type StreamOpen struct {
-	Stream    uint32 `cbor:"1,keyasint"`
-	Epoch     uint32 `cbor:"2,keyasint"`
-	Transport string `cbor:"3,keyasint"`
-	Local     string `cbor:"4,keyasint"` // the asking side's rail
-	Peer      string `cbor:"5,keyasint"` // the asked side's rail
-	Slots     uint32 `cbor:"6,keyasint"`
-	SlotSize  uint32 `cbor:"7,keyasint"`
-	Offer     []byte `cbor:"8,keyasint,omitempty"`
-}
-
-// StreamReady answers StreamOpen: an offer, or why not.
-type StreamReady struct {
-	Stream uint32 `cbor:"1,keyasint"`
-	Epoch  uint32 `cbor:"2,keyasint"`
-	Offer  []byte `cbor:"3,keyasint,omitempty"`
-	Error  string `cbor:"4,keyasint,omitempty"`
-}
-
-// Fence has the receiver end a stream that is broken, so that what it carried can be
-// sent over others: nothing of it is written any more after the Fenced.
-type Fence struct {
-	Stream uint32 `cbor:"1,keyasint"`
-	Epoch  uint32 `cbor:"2,keyasint"`
-}
-
-// Fenced says that the receiver has ended a stream, because it was to or because it
-// broke. The results of all that was applied of it were sent before.
-type Fenced struct {
-	Stream uint32 `cbor:"1,keyasint"`
-	Epoch  uint32 `cbor:"2,keyasint"`
-	Error  string `cbor:"3,keyasint,omitempty"` // why, if it was not to
 }
 
 // Kind is what an Entry is.
@@ -262,6 +235,8 @@ type Entry struct {
 	Xattrs    []Xattr `cbor:"16,keyasint,omitempty"`
 	Replaces  uint64  `cbor:"17,keyasint,omitempty"` // this entry is that one, sent once more from the start
 	Young     bool    `cbor:"18,keyasint,omitempty"` // written so lately that it may be again without its mtime showing it
+	ACL       []ACE   `cbor:"20,keyasint,omitempty"`
+	Default   []ACE   `cbor:"21,keyasint,omitempty"` // the ACL of what is made in a directory
 }
 
 // Bits of Entry.GroupPos.
@@ -305,6 +280,7 @@ type Answer struct {
 	Text   string  `cbor:"3,keyasint,omitempty"`
 	Have   []Range `cbor:"4,keyasint,omitempty"` // what of the file is there, in order, disjoint, at most MaxHave
 	Sum    []byte  `cbor:"5,keyasint,omitempty"` // 16 bytes, see NewDigest
+	Digest []byte  `cbor:"6,keyasint,omitempty"` // of a file that is there, for Open.Digest
 }
 
 // MaxHave bounds the ranges of one answer. Small gaps beyond that are sent again.
@@ -343,6 +319,7 @@ type Result struct {
 	ID     uint64 `cbor:"1,keyasint"`
 	Status Status `cbor:"2,keyasint"`
 	Text   string `cbor:"3,keyasint,omitempty"`
+	Digest []byte `cbor:"4,keyasint,omitempty"` // with StatusOK, for Open.Digest
 }
 
 // Results acknowledges units that were applied, units that were not, and entries that ended.
@@ -391,4 +368,5 @@ type Dropped struct {
 	Owner   uint64 `cbor:"1,keyasint,omitempty"`
 	Special uint64 `cbor:"2,keyasint,omitempty"`
 	Xattr   uint64 `cbor:"3,keyasint,omitempty"`
+	ACL     uint64 `cbor:"4,keyasint,omitempty"`
 }

@@ -140,6 +140,8 @@ func (m *Open) validate() error {
 		check{m.MaxDelete < 0, "limit of what is deleted does not fit"},
 		check{m.Choose > ChooseOlder|ChooseThere|ChooseMissing, "choice does not fit"},
 		check{len(m.Backup) > maxName || bytes.IndexByte(m.Backup, '/') >= 0 || bytes.IndexByte(m.Backup, 0) >= 0, "backup suffix is no part of a name"},
+		check{!word(m.SetUser) || !word(m.SetGroup), "name of an owner too long or not UTF-8"},
+		check{m.Digest > SumSHA256, "unknown digest"},
 		check{m.Compare > CompareNever || m.Window < 0, "way to compare does not fit"},
 	)
 }
@@ -206,6 +208,7 @@ func (e *Entry) Validate() error {
 		check{e.GroupPos > GroupMember|GroupLast || e.GroupPos != 0 && e.Group == 0, "place in a group does not fit"},
 		check{!word(e.User) || !word(e.GroupName), "name of an owner too long or not UTF-8"},
 		check{!e.validXattrs(), "xattrs too many, too large or without a good name"},
+		check{!validACL(e.ACL) || !validACL(e.Default), "no ACL"},
 	)
 }
 
@@ -216,6 +219,7 @@ func (e *Entry) validateKind() error {
 		check{e.Size < 0 || e.Size != 0 && e.Kind != KindFile, "size does not fit"},
 		check{(e.Kind == KindSymlink) != (len(e.Link) > 0), "link text does not fit the kind"},
 		check{len(e.Link) >= maxPath || bytes.IndexByte(e.Link, 0) >= 0, "link text too long or with a NUL"},
+		check{e.Kind == KindSymlink && len(e.ACL) > 0 || e.Kind != KindDir && len(e.Default) > 0, "an ACL does not fit the kind"},
 		check{e.Kind != KindFile && (e.Group != 0 || e.Replaces != 0), "only files have groups and second tries"},
 		check{e.Replaces != 0 && e.Replaces == e.ID, "it replaces itself"},
 	)
@@ -239,7 +243,7 @@ func (e *Entry) equalPlain(o *Entry) bool {
 		e.Mode == o.Mode && e.MtimeSec == o.MtimeSec && e.MtimeNsec == o.MtimeNsec && len(e.Link) == 0 &&
 		e.Group == o.Group && e.GroupPos == o.GroupPos && e.UID == o.UID && e.GID == o.GID &&
 		e.User == o.User && e.GroupName == o.GroupName && len(e.Xattrs) == 0 && e.Replaces == o.Replaces &&
-		e.Young == o.Young
+		e.Young == o.Young && len(e.ACL)+len(e.Default) == 0
 }
 
 // ValidName says whether name is one path component: 1 to 255 bytes, no slash,
@@ -256,6 +260,9 @@ func (m *Answers) validate() error {
 		}
 		if (a.Action == ActionCompare) != (len(a.Sum) == DigestSize) || len(a.Sum)%DigestSize != 0 {
 			return fmt.Errorf("digest of %d bytes for entry %d", len(a.Sum), a.ID)
+		}
+		if len(a.Digest) > 0 && (!validDigest(a.Digest) || a.Action != ActionSkip && a.Action != ActionDone) {
+			return fmt.Errorf("digest of entry %d with action %d", a.ID, a.Action)
 		}
 		if len(a.Have) > 0 && a.Action != ActionNeed || !validRanges(a.Have) {
 			return fmt.Errorf("ranges of entry %d", a.ID)
@@ -283,6 +290,9 @@ func (m *Results) validate() error {
 	for _, r := range m.List {
 		if r.Status < StatusOK || r.Status > StatusUnverified || !text(r.Text) {
 			return fmt.Errorf("status %d of entry %d", r.Status, r.ID)
+		}
+		if len(r.Digest) > 0 && (!validDigest(r.Digest) || r.Status != StatusOK) {
+			return fmt.Errorf("digest of entry %d with status %d", r.ID, r.Status)
 		}
 	}
 	return nil

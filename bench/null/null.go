@@ -57,6 +57,9 @@ func (s *Source) Restat(e *localfs.Entry) (*localfs.Entry, error) { return e, ni
 // Path implements engine.Source.
 func (s *Source) Path(e *localfs.Entry) string { return e.Name }
 
+// Below implements engine.Source.
+func (s *Source) Below(e *localfs.Entry) string { return e.Name }
+
 // Identity implements engine.Source.
 func (s *Source) Identity() (bootID []byte, dirs []localfs.FileID) { return nil, nil }
 

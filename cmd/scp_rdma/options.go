@@ -203,7 +203,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
 	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")
 	f.BoolVar(&o.noLandlock, "no-landlock", false, "don't have the kernel confine this server to DIR, its state and what it reads of the system (Landlock, Linux 5.19)")
-	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root); delete (what they no longer have)")
+	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root); acl (ACLs); delete (what they no longer have)")
 	return f
 }
 
@@ -258,6 +258,8 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 			g.Special = true
 		case "xattr":
 			g.Xattr = true
+		case "acl":
+			g.ACL = true
 		case "delete":
 			g.Delete = true
 		case "xattr-all":
@@ -270,7 +272,7 @@ func (o *options) grants() (localfs.SinkOptions, error) {
 }
 
 // grantable are the names that --allow takes.
-func grantable() []string { return []string{"owner", "special", "xattr", "xattr-all", "delete"} }
+func grantable() []string { return []string{"owner", "special", "xattr", "xattr-all", "acl", "delete"} }
 
 // directNames are the ways to read large files, as --direct has them.
 func directNames() []string { return []string{"auto", "always", "never"} }
