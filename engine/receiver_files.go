@@ -107,7 +107,7 @@ func (r *receiver) end(f *inFile, err error) wire.Result {
 	r.totals.files.Add(1)
 	r.totals.bytes.Add(uint64(f.put.Size))
 	r.settledHere(f, HowWritten)
-	return wire.Result{ID: f.id, Status: wire.StatusOK, Digest: f.digest}
+	return wire.Result{ID: f.id, Status: wire.StatusOK, Digest: r.digestOf(f)}
 }
 
 // abort ends entries whose source can't be sent.

@@ -74,7 +74,7 @@ func (r *receiver) skip(f *inFile, found localfs.Found) wire.Answer {
 	}
 	r.settledHere(f, HowThere)
 	r.forget(f)
-	return wire.Answer{ID: f.id, Action: wire.ActionSkip, Digest: f.digest}
+	return wire.Answer{ID: f.id, Action: wire.ActionSkip, Digest: r.digestOf(f)}
 }
 
 // digestPiece is what is read at once for a digest, bytes.

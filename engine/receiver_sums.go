@@ -30,6 +30,14 @@ func readAll(ctx context.Context, file readerAt, size int64, take func(p []byte)
 	return nil
 }
 
+// digestOf is what the sender is told of a file. Who has asked to be sent it keeps that.
+func (r *receiver) digestOf(f *inFile) []byte {
+	if r.fetch != nil {
+		return nil
+	}
+	return f.digest
+}
+
 // checks says whether a file is read back before it gets its name.
 func (r *receiver) checks() bool { return r.verify || r.sum != wire.SumNone }
 
@@ -128,6 +136,6 @@ func (r *receiver) sumLink(ctx context.Context, f *inFile) {
 	}
 	r.settledHere(f, HowMade)
 	r.forget(f)
-	r.out.answer(wire.Answer{ID: f.id, Action: wire.ActionDone, Digest: f.digest})
+	r.out.answer(wire.Answer{ID: f.id, Action: wire.ActionDone, Digest: r.digestOf(f)})
 	r.groupEnded(f)
 }

@@ -20,7 +20,7 @@ const minLimit = 64 << 10
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f), o.checkPages(), o.checkQuota()); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f), o.checkPages(), o.checkQuota(), o.meta.check(f, o)); err != nil {
 		return err
 	}
 	switch {
@@ -32,8 +32,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-q and -v contradict each other")
 	case !o.server && o.port == 0:
 		return usagef("-p 0: a port is 1 to 65535")
-	case f.Changed("numeric-ids") && o.numeric && !o.owner:
-		return usagef("--numeric-ids says how --owner works: it needs it")
+	case f.Changed("numeric-ids") && o.numeric && !o.owner && !o.meta.acls:
+		return usagef("--numeric-ids says how --owner and --acls work: it needs one of them")
 	case o.noAuth && (o.key != "" || o.authorized != ""):
 		return usagef("--no-auth does without keys: it excludes --key-file and --authorized")
 	case o.authorized != "" && o.key != "":
@@ -95,6 +95,8 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 		return usagef("clean only removes what is left over: it excludes -s, keygen and devices")
 	case o.bench && (o.server || o.keygen || o.devices || o.clean):
 		return usagef("bench only measures: it excludes -s, keygen, devices and clean")
+	case o.checkList && (o.server || o.keygen || o.devices || o.clean || o.bench):
+		return usagef("verify only compares: it excludes -s, keygen, devices, clean and bench")
 	case o.limit != 0 && o.limit < minLimit:
 		return usagef("--limit %d: it takes 64K or more", o.limit)
 	case f.Changed("max-delete") && (!o.deletes || o.maxDelete < 0):
@@ -110,7 +112,7 @@ func (o *options) checkDeeds(f *pflag.FlagSet) error {
 	case o.selection.zero && o.selection.from == "":
 		return usagef("--from0 says how --files-from is written: it needs it")
 	case o.json && !o.showConfig && !o.quota.show && (o.server || o.keygen || o.clean):
-		return usagef("--json is for transfers, --list, devices, bench, quota and config")
+		return usagef("--json is for transfers, --list, devices, bench, verify, quota and config")
 	case o.showConfig && (o.servesSSH || o.keygen || o.devices || o.clean || o.bench):
 		return usagef("config only shows what is in force: it excludes keygen, devices, clean and bench")
 	case !slices.Contains(logFormats(), o.logFormat):

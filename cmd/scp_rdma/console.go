@@ -30,6 +30,7 @@ type console struct {
 	skipped  tally           // what is never copied
 	outside  uint64          // symlinks that lead out of what is sent
 	missed   tally           // sources that can't be had; of problems
+	left     departure       // sources that were to go
 	shown    map[string]bool // what was told: it comes again once a server that was lost is found
 	again    bool            // it was
 	waiting  bool            // it has been said that the server is busy
@@ -37,7 +38,10 @@ type console struct {
 }
 
 func newConsole(e env, o *options) *console {
-	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, json: o.json, logJSON: o.logsJSON(), problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}}
+	c := &console{out: e.stdout, err: e.stderr, quiet: o.quiet, rails: o.showRails, dry: o.dry, json: o.json, logJSON: o.logsJSON(), problems: tally{}, skipped: tally{}, missed: tally{}, shown: map[string]bool{}, left: departure{wanted: o.meta.remove, stays: tally{}}}
+	if o.meta.report == stdoutName {
+		c.out = e.stderr // stdout is for the list
+	}
 	if !o.quiet && !o.server && !o.json && !o.logsJSON() {
 		c.bar = newProgress(e)
 	}
@@ -232,8 +236,13 @@ func (c *console) missing(path string, err error) {
 func (c *console) report(t tally, p engine.Problem) {
 	if c.json {
 		kind := "failed"
-		if errors.Is(p.Err, localfs.ErrSpecial) {
+		switch {
+		case errors.Is(p.Err, localfs.ErrSpecial):
 			kind = "skipped"
+		case errors.Is(p.Err, localfs.ErrStays):
+			kind = "kept"
+		case errors.Is(p.Err, errDiffers):
+			kind = "differs"
 		}
 		c.emit("problem", event{Path: p.Path, Error: p.Err.Error(), Kind: kind})
 	}
@@ -292,13 +301,18 @@ func (c *console) end() {
 // summary says what came of a transfer.
 func (c *console) summary(r *engine.Report, done bool) {
 	if c.json {
-		c.emit("summary", event{Summary: summaryOf(r, done, c.dry)})
+		s := summaryOf(r, done, c.dry)
+		s.Removed, s.Kept = c.left.gone, c.left.stays.total()
+		c.emit("summary", event{Summary: s})
 	}
 	c.mu.Lock()
 	lines := summarise(r, done, c.from != "", c.dry, c.skipped, c.problems)
 	if c.outside > 0 {
 		lines = append(lines, fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)",
 			plural(c.outside, "symlink leads", "symlinks lead")))
+	}
+	if done {
+		lines = append(lines, c.left.lines(c.dry)...)
 	}
 	if c.rails {
 		lines = append(lines, pairing(r)...)

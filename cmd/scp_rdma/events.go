@@ -28,8 +28,11 @@ type event struct {
 	Link      string   `json:"link,omitempty"`
 	Transport string   `json:"transport,omitempty"`
 	Passed    []string `json:"passed,omitempty"`
+	Sum       string   `json:"sum,omitempty"`
+	SumKind   string   `json:"algorithm,omitempty"`
 
-	Summary *eventSummary `json:"summary,omitempty"`
+	Summary  *eventSummary  `json:"summary,omitempty"`
+	Verified *eventVerified `json:"verified,omitempty"`
 }
 
 // eventSummary is a Report.
@@ -48,12 +51,23 @@ type eventSummary struct {
 	Damaged      uint64      `json:"damaged_frames"`
 	CarriedAgain uint64      `json:"carried_again_bytes"`
 	Deleted      uint64      `json:"deleted"`
+	Removed      uint64      `json:"removed"` // of the sources
+	Kept         uint64      `json:"kept"`    // of those that were to be removed
 	Reconnected  uint64      `json:"reconnected"`
 	Seconds      float64     `json:"seconds"`
 	Transport    string      `json:"transport"`
 	Encrypted    bool        `json:"encrypted"`
 	Would        *eventWould `json:"would,omitempty"`
 	Rails        []eventRail `json:"rails"`
+}
+
+// eventVerified is what came of verify.
+type eventVerified struct {
+	Good    uint64  `json:"good"`
+	Differ  uint64  `json:"differ"`
+	Failed  uint64  `json:"failed"`
+	Bytes   uint64  `json:"bytes"`
+	Seconds float64 `json:"seconds"`
 }
 
 // eventWould is what a dry run would send.

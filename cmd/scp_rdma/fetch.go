@@ -24,6 +24,8 @@ func fetch(ctx context.Context, e env, con *console, o *options, j job, log hclo
 		return usagef("-L is for sending: what is fetched comes as it is, symlinks as symlinks")
 	case o.selection.from != "":
 		return usagef("--files-from is for sending: name what is to be fetched")
+	case o.meta.remove:
+		return usagef("--remove-source-files is for sending: what is fetched from a server is not a client's to remove")
 	case o.direct != "auto" && o.typed["direct"]:
 		return usagef("--direct is for sending: the server reads as it likes")
 	}
@@ -45,9 +47,15 @@ func fetch(ctx context.Context, e env, con *console, o *options, j job, log hclo
 	}
 	defer forget()
 	con.fetches(o.alias.called(from.host))
-	report, err := fetchInto(ctx, e, con, o, j, s, localfs.Target{Path: rest, Exact: o.exact}, st, log)
+	then, err := o.after(e, con, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = then.close() }() // of what came to nothing
+	report, err := fetchInto(ctx, e, con, o, j, s, localfs.Target{Path: rest, Exact: o.exact}, st, then, log)
+	late := then.end(ctx, err)
 	con.end()
-	return settle(ctx, con, report, err)
+	return worse(settle(ctx, con, report, err), late)
 }
 
 // literal is a path of this host in which the shell has left nothing to mean more than it says.
@@ -59,7 +67,7 @@ func literal(path string) string {
 }
 
 // fetchInto runs the transfer. The report is nil if it did not begin.
-func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *estate, target localfs.Target, st engine.State, log hclog.Logger) (*engine.Report, error) {
+func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *estate, target localfs.Target, st engine.State, then *after, log hclog.Logger) (*engine.Report, error) {
 	there, err := reach(ctx, e, con, o, j, log)
 	if err != nil {
 		return nil, err
@@ -77,9 +85,10 @@ func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *e
 		// Programs that run as another user are not made at a server's word, unless owners
 		// are asked for too.
 		Options: localfs.SinkOptions{
-			Owner: o.owner, NumericIDs: o.numeric, Special: o.owner, Xattr: o.xattr, AllXattr: o.xattr && own, Fsync: o.fsync, SafeLinks: o.safeLinks, Backup: o.backups(),
+			Owner: o.owner, NumericIDs: o.numeric, Special: o.owner, Xattr: o.xattr, AllXattr: o.xattr && own, ACL: o.meta.acls, Chown: o.meta.chown.granted(), Fsync: o.fsync, SafeLinks: o.safeLinks, Backup: o.backups(),
 		},
 		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Dry: o.dry, Delete: o.deletion(nil),
+		Chmod: o.meta.modes.change(), Digest: o.meta.digest(), Settler: then.settler(),
 		Observer: con, Logger: log.Named("engine"),
 	})
 	if errors.Is(err, engine.ErrUnasked) {

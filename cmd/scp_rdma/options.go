@@ -38,6 +38,7 @@ type options struct {
 	owner     bool
 	numeric   bool
 	xattr     bool
+	meta      metaOptions
 	unchecked bool
 	encrypt   bool
 	noEncrypt bool
@@ -83,6 +84,7 @@ type options struct {
 	verify     bool
 	stateDir   string
 	clean      bool
+	checkList  bool // verify LIST
 	timeout    time.Duration
 	authorized string
 	limits     limits
@@ -179,8 +181,9 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.BoolVarP(&o.selection.zero, "from0", "0", false, "with --files-from: names end with NUL, not with a line")
 	f.BoolVarP(&o.selection.oneFS, "one-file-system", "x", false, "don't enter directories where another file system is mounted")
 	f.BoolVar(&o.owner, "owner", false, "keep owners and groups, by name, if the server allows it")
-	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner: by number")
+	f.BoolVar(&o.numeric, "numeric-ids", false, "with --owner and --acls: by number")
 	f.BoolVar(&o.xattr, "xattr", false, "keep extended attributes, if the server allows it")
+	o.meta.flags(f)
 	f.DurationVar(&o.wait, "wait", defaultWait, "if the server is busy, ask again for `DUR` (0: give up at once)")
 	f.DurationVar(&o.retryFor, "retry-for", engine.DefaultRetryFor, "once every stream or the server is gone, try for `DUR` to find it again and go on (0: not at all)")
 	f.StringVar(&o.direct, "direct", "auto", "read large files without the page cache: `HOW` is always, never, or auto: what the cache does not hold of files on local disks")
@@ -238,7 +241,8 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.BoolVar(&o.devices, "devices", false, "tell what RDMA devices there are, like scp_rdma devices")
 	f.BoolVar(&o.clean, "clean", false, "remove what interrupted transfers left below -o a week ago or earlier, like scp_rdma clean")
 	o.pages.addFlags(f)
-	f.BoolVar(&o.json, "json", false, "as JSON, for programs: devices, bench, --list, and of a transfer a line for each event (docs/json.md)")
+	f.BoolVar(&o.checkList, "verify-list", false, "compare files with a list of checksums, like scp_rdma verify LIST [DIR]")
+	f.BoolVar(&o.json, "json", false, "as JSON, for programs: devices, bench, verify, --list, and of a transfer a line for each event (docs/json.md)")
 	f.BoolVar(&o.bench, "bench", false, "measure from memory to memory, like scp_rdma bench HOST")
 	o.seconds = secondsValue(benchTurn)
 	f.Var(&o.seconds, "seconds", "with bench: measure each point for `T` seconds")

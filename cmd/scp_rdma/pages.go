@@ -26,7 +26,7 @@ func (p *pages) print(e env, args []string) error {
 
 // checkPages finds what would be left undone.
 func (o *options) checkPages() error {
-	more := o.server || o.servesSSH || o.keygen || o.devices || o.clean || o.bench || o.list || o.showConfig
+	more := o.server || o.servesSSH || o.keygen || o.devices || o.clean || o.bench || o.checkList || o.list || o.showConfig
 	if o.pages.completion && o.pages.man || o.pages.wanted() && more {
 		return usagef("completion and man only print: they exclude each other and all that does more")
 	}

@@ -26,7 +26,7 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	}
 	src, err := localfs.OpenSource(sources, localfs.SourceOptions{
 		Exclude: o.selection.exclude(), Only: only, OneFS: o.selection.oneFS,
-		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, Direct: directs()[o.direct], Logger: log.Named("source"),
+		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, ACLs: o.meta.acls, Chmod: o.meta.modes.change(), Direct: directs()[o.direct], Logger: log.Named("source"),
 		SafeLinks: o.safeLinks, Outside: con.leadsOutside,
 		Problem: func(path string, err error) {
 			if !walking {
@@ -48,13 +48,19 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	for _, hint := range sourceHints(src.Tops()) {
 		con.note(hint)
 	}
-	report, err := send(ctx, e, con, o, j, src, target, log)
+	then, err := o.after(e, con, src)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = then.close() }() // of what came to nothing
+	report, err := send(ctx, e, con, o, j, src, target, then, log)
+	late := then.end(ctx, err)
 	con.end()
-	return settle(ctx, con, report, err)
+	return worse(settle(ctx, con, report, err), late)
 }
 
 // send runs the transfer. The report is nil if it did not begin.
-func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, log hclog.Logger) (*engine.Report, error) {
+func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, then *after, log hclog.Logger) (*engine.Report, error) {
 	there, err := reach(ctx, e, con, o, j, log)
 	if err != nil {
 		return nil, err
@@ -66,8 +72,9 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src *loca
 	log.Info("sending", "to", there.at.Addr, "path", target.Path, "sources", len(j.sources), "transports", there.reg.Names(), "rails", o.rails)
 	report, err := engine.Send(ctx, engine.SendConfig{
 		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
-		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, Fsync: o.fsync,
-		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify, Choose: o.choose(), Backup: o.backups(), Dry: o.dry, Delete: o.deletion(func() bool { return !con.failed() }),
+		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, ACL: o.meta.acls, SetUser: o.meta.chown.User, SetGroup: o.meta.chown.Group,
+		Fsync: o.fsync || o.meta.remove, Touch: o.meta.remove, Digest: o.meta.digest(), Settler: then.settler(),
+		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify || o.meta.remove, Choose: o.choose(), Backup: o.backups(), Dry: o.dry, Delete: o.deletion(func() bool { return !con.failed() }),
 		Observer: con, Logger: log.Named("engine"),
 	})
 	if remote := (*engine.RemoteError)(nil); errors.As(err, &remote) && there.dir != "" {
@@ -88,7 +95,7 @@ func settle(ctx context.Context, con *console, r *engine.Report, err error) erro
 	if r != nil && err == nil && r.Unverified > 0 {
 		return fmt.Errorf("%s: what the server's disk gives back is not what was written to it: %w", plural(r.Unverified, "file", "files"), engine.ErrVerify)
 	}
-	if r != nil && err == nil && (con.failed() || r.Failed > 0) {
+	if r != nil && err == nil && (con.failed() || con.left.stays.total() > 0 || r.Failed > 0) {
 		return errPartial
 	}
 	return err

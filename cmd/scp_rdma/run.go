@@ -87,6 +87,8 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 		return devices(ctx, e, o, log)
 	case o.bench && len(args) != 1:
 		return usagef("bench needs one host, as in: scp_rdma bench server")
+	case o.checkList:
+		return verify(ctx, e, con, o, args)
 	case o.bench:
 		return bench(ctx, e, con, o, args[0], log)
 	case o.server && len(args) > 0:

@@ -192,7 +192,7 @@ func (s *estate) serveOne(ctx context.Context, e env, o *options, in *intake, lo
 	own := os.Geteuid() == 0
 	err = s.receive(ctx, e, o, in, engine.ServeConfig{
 		// It is the user's own session, with the user's own rights.
-		Grant:    localfs.SinkOptions{Owner: own, Special: true, Xattr: true, AllXattr: own},
+		Grant:    localfs.SinkOptions{Owner: own, Special: true, Xattr: true, AllXattr: own, ACL: true},
 		Observer: once{cancel}, Quota: o.limits.all(false),
 	}, engine.Serve, log)
 	if why := context.Cause(ctx); errors.Is(err, engine.ErrCut) && (errors.Is(why, errPipe) || errors.Is(why, errServed)) {

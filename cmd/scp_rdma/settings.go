@@ -85,7 +85,8 @@ func (c *configText) load(read func(string) ([]byte, error), named bool) (err er
 func never() map[string]string {
 	const deed, once = "it is what one run does, and is asked for each time", "it is about one transfer"
 	return map[string]string{
-		"server": deed, "version": deed, "keygen": deed, "devices": deed, "clean": deed, "bench": deed, "list": deed,
+		"server": deed, "version": deed, "keygen": deed, "devices": deed, "clean": deed, "bench": deed, "list": deed, "verify-list": deed,
+		"report": deed, "report-sum": deed, "remove-source-files": deed,
 		"dry-run": deed, "over-ssh": deed, "help": deed, "show-config": deed, "quota": deed, "reset": deed, "completion": deed, "man": deed,
 		"config": "it says which file this is", "delete": "what deletes is said each time, on the command line",
 		"files-from": once, "from0": once, "no-target-directory": once, "once": "it is about one run",

@@ -181,6 +181,7 @@ func dropped(r *engine.Report, fetched bool) []string {
 		what, grant string
 	}{
 		{r.Dropped.Special, "special bits", "special"}, {r.Dropped.Owner, "owners", "owner"}, {r.Dropped.Xattr, "extended attributes", "xattr"},
+		{r.Dropped.ACL, "ACLs", "acl"},
 	} {
 		switch {
 		case d.n > 0 && fetched && d.grant == "special":

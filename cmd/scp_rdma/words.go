@@ -10,12 +10,13 @@ import (
 // command is a first word that is no file.
 type command struct{ name, does string }
 
-// commands are all of them. Each is a flag of the same name inside, but for config.
+// commands are all of them. Each is a flag of the same name inside, but for config and verify.
 func commands() []command {
 	return []command{
 		{"keygen", "make a key"},
 		{"devices", "RDMA devices, used or why not"},
 		{"bench", "measure from memory to memory"},
+		{"verify", "compare files with a list of checksums"},
 		{"clean", "remove what interrupted transfers left"},
 		{"quota", "what was stored under keys that have a quota"},
 		{"config", "the settings in force, and where each comes from"},
@@ -43,6 +44,8 @@ func words(args []string) []string {
 	case "":
 	case "help":
 		return []string{"--help"}
+	case "verify": // --verify is what a transfer may do
+		return slices.Concat([]string{"--verify-list"}, args[1:])
 	case "config": // --config names a file
 		return slices.Concat([]string{"--show-config"}, args[1:])
 	default:

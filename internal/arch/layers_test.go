@@ -31,6 +31,8 @@ func layers() map[string][]string {
 		"control":                 {"wire", "keys"},
 		"engine":                  {"transport", "control", "keys", "wire", "planner", "localfs", "filter"},
 		"filter":                  {},
+		"modes":                   {},
+		"sums":                    {},
 		"sweep":                   {"engine"},
 		"overssh":                 {},
 		"confine":                 {},
