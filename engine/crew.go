@@ -20,6 +20,7 @@ type crew struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
+	beside sync.WaitGroup      // of what runs apart
 	heavy  *semaphore.Weighted // of those that run aside
 }
 
@@ -37,9 +38,19 @@ func (c *crew) run(f func(ctx context.Context) error) {
 	})
 }
 
-// aside runs what takes long and holds up nobody: as many at once as there are cores.
+// apart is run for those who may do so when all that run started has returned: workers. Who
+// waits for it waits for them before.
+func (c *crew) apart(f func(ctx context.Context) error) {
+	c.beside.Go(func() {
+		if err := f(c.ctx); err != nil {
+			c.cancel(err)
+		}
+	})
+}
+
+// aside runs, apart, what takes long and holds up nobody: as many at once as there are cores.
 func (c *crew) aside(f func(ctx context.Context) error) {
-	c.run(func(ctx context.Context) error {
+	c.apart(func(ctx context.Context) error {
 		if c.heavy.Acquire(ctx, 1) != nil {
 			return nil // the session has ended
 		}

@@ -333,7 +333,7 @@ func (r *receiver) receive(ctx context.Context) error {
 	c.run(r.deliver)
 	err = c.wait()
 	err = errors.Join(err, streams.stop())
-	c.wg.Wait() // a stream may have begun something aside at its end
+	c.beside.Wait() // a stream may have begun something at its end
 	r.leaveAll()
 	if n := r.totals.dropped.Load(); n > 0 {
 		r.log.Debug("dropped pieces of entries that had ended", "count", n)

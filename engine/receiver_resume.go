@@ -163,7 +163,7 @@ func (r *receiver) resume(f *inFile) (wire.Answer, bool) {
 	case err == nil:
 		return r.resumeFrom(f, file, raw)
 	case errors.Is(err, localfs.ErrInUse):
-		r.crew.run(func(ctx context.Context) error { r.contested(ctx, f); return nil })
+		r.crew.apart(func(ctx context.Context) error { r.contested(ctx, f); return nil })
 		return wire.Answer{}, true
 	case !errors.Is(err, fs.ErrNotExist):
 		r.log.Warn("half a file that is there is not gone on from", "path", r.pathOf(f), "error", err)

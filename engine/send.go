@@ -289,7 +289,9 @@ func (s *sender) transfer(ctx context.Context) error {
 		err = errDone
 	}
 	c.cancel(err)
-	if err := c.wait(); err != errDone {
+	err = c.wait()
+	c.beside.Wait()
+	if err != errDone {
 		return err
 	}
 	return nil
