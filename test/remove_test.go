@@ -21,8 +21,10 @@ func TestAMoveThatBreaksOffRemovesNothing(t *testing.T) {
 			write(t, filepath.Join(src, "a-small"), small)
 			write(t, filepath.Join(src, "large"), large)
 			srv := serve(t, nobody(), in)
-			c := srv.client(t, nobody(), "--remove-source-files", "--checksum", "--retry-for", "0", "--limit", "4M", src+"/.", "in/")
-			eventually(t, "the small file arrives", func() bool { return exists(filepath.Join(srv.dir, "in/a-small")) })
+			c := srv.client(t, nobody(), "--remove-source-files", "--checksum", "--retry-for", "0", "--limit", "8M", src+"/.", "in/")
+			eventually(t, "the small file arrives, and a part of the large one", func() bool {
+				return exists(filepath.Join(srv.dir, "in/a-small")) && len(hidden(t, srv.dir)) > 0
+			})
 			again := kill(t, srv, c)
 			if code := c.wait(t); code == 0 {
 				t.Fatalf("the client ended with 0: %s", c.out.String())

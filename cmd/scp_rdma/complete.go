@@ -78,6 +78,8 @@ func values(name, kind string) cobra.CompletionFunc {
 		return oneOf(logFormats)
 	case "direct":
 		return oneOf(directNames)
+	case "report-sum":
+		return oneOf(func() []string { return []string{sumXXH128, sumSHA256} })
 	case "allow":
 		return someOf(grantable)
 	case "device":

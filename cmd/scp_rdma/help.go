@@ -26,6 +26,8 @@ Usage:
                                                   HOST's too, and what joins them
   scp_rdma bench [flags] HOST                     how fast from memory to memory,
                                                   and with which settings
+  scp_rdma verify LIST [DIR]                      compare the files in DIR with a list
+                                                  of checksums, as --report writes it
   scp_rdma clean [-o DIR]                         remove what interrupted transfers
                                                   left there a week ago or earlier
   scp_rdma quota --authorized FILE [--reset NAME] what was stored under keys that
@@ -80,6 +82,9 @@ What is kept: bytes, permission bits, modification times, symlinks, hard links,
 holes, empty and read-only directories; always, without a flag. Existing files are
 replaced. A file gets its name only when all of it has arrived. Devices, sockets
 and fifos are skipped with a warning.
+
+Owners, special bits, attributes and ACLs: where the server allows it, and the summary
+says what was dropped.
 
 What is copied: --exclude, --include and --filter-from take rsync's patterns: foo
 anywhere, /foo where SRC lies, foo/ a directory; * ? [a-z] within a name, ** across
