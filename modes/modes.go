@@ -74,7 +74,7 @@ func (c *change) parse(item string) error {
 
 func (c *change) fits() error {
 	if c.dirs && c.files {
-		return errors.New("D and F exclude each other")
+		return errors.New("it is for files, F, or for directories, D, not both")
 	}
 	c.named = c.who != 0
 	if !c.named {

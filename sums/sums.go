@@ -50,8 +50,8 @@ func Parse(text string) (l Line, ok bool, err error) {
 		return Line{}, false, nil
 	}
 	rest, escaped := strings.CutPrefix(text, `\`)
-	size := 0
 	var digits string
+	var size int
 	if l.Name, digits, size = tagged(rest); size == 0 {
 		var found bool
 		if digits, l.Name, found = strings.Cut(rest, " "); !found || l.Name == "" || l.Name[0] != ' ' && l.Name[0] != '*' {
