@@ -187,7 +187,7 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	all := granted(l, s.slotSize)
 	s.streams = min(s.streams, all)
 	s.slots = max(min(s.slots, all/s.streams, transport.MaxSlots), 1)
-	s.plan = planner.New(planner.Config{SlotSize: s.room(s.slotSize), MaxChunks: wire.MaxChunks})
+	s.plan = planner.New(planner.Config{SlotSize: s.room(s.slotSize), MaxChunks: wire.MaxChunks, Files: min(s.streams, maxFilesAtOnce)})
 	return nil
 }
 

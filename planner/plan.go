@@ -1,11 +1,15 @@
 package planner
 
+import "slices"
+
 // Plan is the line of files and ranges that wait for a stream. Not safe for
 // use by several goroutines at once: its owner holds a lock.
 type Plan struct {
 	cfg      Config
 	returned []Chunk      // given back; last in, first out
-	large    queue[Chunk] // files that need more than one slot, and sparse ones; the front is what is left of it
+	large    queue[Chunk] // files that need more than one slot, and sparse ones
+	cut      []Chunk      // what is left of those of them that are being handed out
+	turn     int          // whose turn it is of these
 	small    queue[Chunk] // files that fit a slot
 	flip     bool         // whose turn it is when both lines wait
 }
@@ -36,7 +40,7 @@ func (p *Plan) GiveBack(c Chunk) { p.returned = append(p.returned, c) }
 
 // Empty says whether Next has nothing to hand out.
 func (p *Plan) Empty() bool {
-	return len(p.returned) == 0 && p.large.len() == 0 && p.small.len() == 0
+	return len(p.returned) == 0 && !p.ranges() && p.small.len() == 0
 }
 
 // Next hands out the next unit, false if there is none now. What was given
@@ -50,27 +54,37 @@ func (p *Plan) Next() (Unit, bool) {
 	}
 	p.flip = !p.flip
 	switch {
-	case p.large.len() == 0 && p.small.len() == 0:
+	case !p.ranges() && p.small.len() == 0:
 		return Unit{}, false
-	case p.small.len() == 0 || p.flip && p.large.len() > 0:
+	case p.small.len() == 0 || p.flip && p.ranges():
 		return p.nextRange(), true
 	default:
 		return p.nextBundle(), true
 	}
 }
 
-// nextRange cuts the next slot-sized range off the oldest large file. A sparse
-// file goes out whole: only the taker, who sees the holes, can tell what fills a slot.
+// ranges says whether anything is left of large files.
+func (p *Plan) ranges() bool { return len(p.cut)+p.large.len() > 0 }
+
+// nextRange cuts the next slot-sized range off one of the oldest large files, which take turns:
+// a file is written by one thread at a time, whatever the streams. A sparse file goes out
+// whole: only the taker, who sees the holes, can tell what fills a slot.
 func (p *Plan) nextRange() Unit {
-	rest := p.large.front()
-	slot := int64(p.cfg.SlotSize)
-	if rest.Sparse || rest.Len <= slot {
-		return Unit{Chunks: []Chunk{p.large.pop()}}
+	for len(p.cut) < max(p.cfg.Files, 1) && p.large.len() > 0 {
+		p.cut = append(p.cut, p.large.pop())
 	}
+	p.turn %= len(p.cut)
+	rest := &p.cut[p.turn]
+	slot := int64(p.cfg.SlotSize)
 	c := *rest
+	if rest.Sparse || rest.Len <= slot {
+		p.cut = slices.Delete(p.cut, p.turn, p.turn+1)
+		return Unit{Chunks: []Chunk{c}}
+	}
 	c.Len = slot
 	rest.Off += slot
 	rest.Len -= slot
+	p.turn++
 	return Unit{Chunks: []Chunk{c}}
 }
 

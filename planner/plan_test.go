@@ -75,6 +75,21 @@ func TestNextHandsOut(t *testing.T) {
 	}
 }
 
+func TestLargeFilesTakeTurns(t *testing.T) {
+	p := New(Config{SlotSize: testSlot, MaxChunks: 4, Files: 2})
+	for id, size := range []int64{3000, 1500, 2000, 1001} {
+		p.Add(File{ID: uint64(id + 1), Size: size})
+	}
+	var got [][2]int64
+	for _, u := range units(p) {
+		got = append(got, [2]int64{int64(u.Chunks[0].ID), u.Chunks[0].Off})
+	}
+	want := [][2]int64{{1, 0}, {2, 0}, {1, 1000}, {2, 1000}, {3, 0}, {1, 2000}, {3, 1000}, {4, 0}, {4, 1000}}
+	if diff := cmp.Diff(want, got); diff != "" || !p.Empty() {
+		t.Errorf("ID and offset (-want +got):\n%s", diff)
+	}
+}
+
 func TestGivenBackComesFirst(t *testing.T) {
 	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
 	p.Add(File{ID: 1, Size: 5000, Sparse: true})
@@ -97,7 +112,7 @@ func FuzzPlan(f *testing.F) {
 		f.Add(seed, 1+int(seed)*97, 1+int(seed))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, slot, maxChunks int) {
-		cfg := Config{SlotSize: 1 + abs(slot)%5000, MaxChunks: 1 + abs(maxChunks)%64}
+		cfg := Config{SlotSize: 1 + abs(slot)%5000, MaxChunks: 1 + abs(maxChunks)%64, Files: int(seed % 5)}
 		a, b := play(t, seed, cfg), play(t, seed, cfg)
 		if diff := cmp.Diff(a, b); diff != "" {
 			t.Errorf("two equal runs differ:\n%s", diff)

@@ -34,4 +34,5 @@ type Unit struct {
 type Config struct {
 	SlotSize  int // data bytes, > 0
 	MaxChunks int // chunks in a bundle, > 0
+	Files     int // large files that are handed out at once, in turns; 0: one
 }
