@@ -96,6 +96,11 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 	case o.server:
 		return serve(ctx, e, con, o, log)
 	}
+	return transfer(ctx, e, con, o, args, log)
+}
+
+// transfer sends or fetches, or lists what could be fetched.
+func transfer(ctx context.Context, e env, con *console, o *options, args []string, log hclog.Logger) error {
 	if o.list {
 		return list(ctx, e, con, o, args, log)
 	}
