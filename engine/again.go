@@ -200,6 +200,7 @@ func (j *journey) add(t trip) *Report {
 		r.Resent += b.Resent
 		r.Damaged += b.Damaged
 		r.CarriedAgain += b.CarriedAgain
+		r.Times.add(&b.Times)
 		r.Reconnected = b.Reconnected
 		if r.Transport == "" {
 			r.Transport = b.Transport

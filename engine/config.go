@@ -286,8 +286,19 @@ type Snapshot struct {
 	Current    string // a file that is being sent now
 	Started    time.Time
 	Rails      []RailReport
+	Streams    []StreamReport
 	Transport  string
 	StreamsRun int
+}
+
+// StreamReport is what one stream does.
+type StreamReport struct {
+	Stream uint32
+	Rail   string // that it is joined on, or was last; "": none yet
+	Bytes  uint64 // frame data carried
+	Doing  Doing
+	Spent  Spent // until now
+	Joined int   // how often; more than once: it broke, and came again
 }
 
 // RailReport counts what one rail carried.
@@ -315,6 +326,7 @@ type Report struct {
 	Would                        Would  // of a transfer that was dry
 	Dropped                      localfs.Dropped
 	Elapsed                      time.Duration
+	Times                        Times
 	Transport                    string
 	Encrypted                    bool
 	Rails                        []RailReport
@@ -339,4 +351,6 @@ type SessionInfo struct {
 	Name   string // of its key; "" without
 	Target string // relative to the server's directory
 	Sends  bool   // it sends from there
+	// Snapshot may be called at any time, and from any goroutine.
+	Snapshot func() Snapshot
 }

@@ -85,6 +85,7 @@ type fetcher struct {
 	*sender
 	cfg FetchConfig
 	r   *receiver // once there is a session
+	rtt time.Duration
 }
 
 // session runs the control connection from dial to Bye.
@@ -122,6 +123,7 @@ func (f *fetcher) ask(ctx context.Context) error {
 	if f.cfg.Observer != nil {
 		f.cfg.Observer.Chosen(all[0].transport.Name(), passed)
 	}
+	f.rtt = f.conn.RTT()
 	f.r = f.receiver(peer)
 	f.watched.Store(f.routes)
 	ask := &wire.Fetch{
@@ -224,7 +226,17 @@ func (f *fetcher) cut(err error) bool {
 }
 
 // gotOn says whether anything has come.
-func (f *fetcher) gotOn() bool { return f.r != nil && f.r.fetch.progress() }
+func (f *fetcher) gotOn() bool {
+	if f.r == nil {
+		return false
+	}
+	for _, rail := range f.r.snapshot().Rails {
+		if rail.Bytes > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // report is what has come of the transfer so far.
 func (f *fetcher) report() *Report {
@@ -237,31 +249,21 @@ func (f *fetcher) report() *Report {
 	rep.Would = got.would.would()
 	rep.Unverified = f.r.totals.unverified.Load()
 	rep.Resent, rep.Damaged, rep.CarriedAgain = got.last.Resent, got.last.Damaged, got.last.CarriedAgain
+	rep.Times.Sender, rep.Times.RTT = spentOf(got.last.Spent), f.rtt
 	return &rep
 }
 
 // snapshot is the state of the transfer for whoever watches.
 func (f *fetcher) snapshot() Snapshot {
-	snap := Snapshot{Phase: Phase(f.phase.Load()), Started: f.started}
 	ways := f.watched.Load() // set once there is a receiver
 	if ways == nil {
-		return snap
+		return Snapshot{Phase: Phase(f.phase.Load()), Started: f.started}
 	}
-	got := f.r.fetch
-	snap.WalkDone = got.walked.Load()
-	snap.Entries, snap.Files, snap.Bytes = got.entries.Load(), got.files.Load(), got.bytes.Load()
-	t := f.r.counted()
-	snap.FilesDone = t.Files + t.Skipped + t.Links
-	snap.BytesDone = got.skippedBytes.Load() + got.resumed.Load()
-	snap.Transport = ways.first().transport.Name()
-	if in := got.streams.Load(); in != nil {
-		snap.Transport, snap.Rails = in.counted()
+	snap := f.r.snapshot()
+	snap.Phase, snap.Started = Phase(f.phase.Load()), f.started
+	if snap.Transport == "" {
+		snap.Transport = ways.first().transport.Name()
 	}
-	for _, rail := range snap.Rails {
-		snap.StreamsRun += rail.Streams
-		snap.BytesDone += rail.Bytes
-	}
-	snap.BytesDone = min(snap.BytesDone, snap.Bytes)
 	return snap
 }
 

@@ -21,11 +21,10 @@ type fetching struct {
 	settler  Settler                             // nil: nobody is told
 	join     waiting[*wire.StreamJoin]
 
-	would                                        dry
-	entries, files, bytes, skippedBytes, resumed atomic.Uint64
-	walked                                       atomic.Bool // the server has announced all there is
-	streams                                      atomic.Pointer[inStreams]
-	last                                         wire.Done // of the server; once the session is over
+	would                 dry
+	skippedBytes, resumed atomic.Uint64
+	walked                atomic.Bool // the server has announced all there is
+	last                  wire.Done   // of the server; once the session is over
 }
 
 // wanted is which top entries may come for paths that were asked for. Their last name, or
@@ -66,21 +65,13 @@ func (f *fetching) pair(name string, local, peer transport.Rail) (transport.Rail
 	return transport.RailPair{}, fmt.Errorf("rails %q and %q of %s are no pair: %w", local.Name, peer.Name, name, ErrProtocol)
 }
 
-// announced counts an entry, which must be one that was asked for.
+// announced holds an entry against what was asked for.
 func (f *fetching) announced(e *wire.Entry) error {
 	if e.Parent == 0 && !f.wanted(string(e.Name)) {
 		return fmt.Errorf("%q: %w", e.Name, ErrUnasked)
 	}
 	if f.chmod != nil && e.Kind != wire.KindSymlink {
 		e.Mode = f.chmod(e.Mode, e.Kind == wire.KindDir)
-	}
-	if e.Replaces != 0 {
-		return nil
-	}
-	f.entries.Add(1)
-	if e.Kind == wire.KindFile {
-		f.files.Add(1)
-		f.bytes.Add(uint64(e.Size))
 	}
 	return nil
 }
@@ -90,21 +81,6 @@ func (f *fetching) resumes(have []wire.Range) {
 	for _, r := range have {
 		f.resumed.Add(uint64(r.To - r.From))
 	}
-}
-
-// progress says whether anything has come.
-func (f *fetching) progress() bool {
-	in := f.streams.Load()
-	if in == nil {
-		return false
-	}
-	_, rails := in.counted()
-	for _, r := range rails {
-		if r.Bytes > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // takeTrouble tells of what the server does not send.

@@ -41,6 +41,7 @@ type kit struct {
 	done     chan error
 	sessions chan ended
 	sink     func(engine.Sink) engine.Sink
+	source   func(engine.Offer) engine.Offer
 	limits   engine.Limits
 	quota    engine.Quota
 	key      *keys.Key
@@ -148,7 +149,11 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 			return s, nil
 		},
 		NewSource: func(h keys.Holder, paths []string, o localfs.SourceOptions) (engine.Offer, error) {
-			return root.SourceAt(h.Dir, paths, o)
+			s, err := root.SourceAt(h.Dir, paths, o)
+			if err != nil || k.source == nil {
+				return s, err
+			}
+			return k.source(s), nil
 		},
 		Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit, Admits: k.admits,
 		Allowance: func(keys.Holder) (engine.Allowance, error) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -79,15 +78,13 @@ type receiver struct {
 	groups map[uint64]*inGroup
 	tops   uint32
 
-	started  time.Time
-	totals   recvTotals
-	problems []string // of finished directories; under mu
-	done     chan wire.Totals
-}
-
-// recvTotals counts what was made.
-type recvTotals struct {
-	files, dirs, symlinks, links, bytes, failed, skipped, dropped, unverified atomic.Uint64
+	started   time.Time
+	found     announced
+	watched   atomic.Pointer[inStreams] // streams, for those who watch
+	admitting atomic.Int64              // for how long entries were admitted, ns
+	totals    recvTotals
+	problems  []string // of finished directories; under mu
+	done      chan wire.Totals
 }
 
 func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn) *receiver {
@@ -325,9 +322,7 @@ func (r *receiver) receive(ctx context.Context) error {
 		return err
 	}
 	r.streams = streams
-	if r.fetch != nil {
-		r.fetch.streams.Store(streams)
-	}
+	r.watched.Store(streams)
 	c.run(r.readControl)
 	c.run(r.admitAll)
 	c.run(r.deliver)
@@ -353,42 +348,5 @@ func (r *receiver) leaveAll() {
 	r.mu.Unlock()
 	for _, f := range files {
 		f.leave()
-	}
-}
-
-func (r *receiver) info() SessionInfo {
-	target := r.base.Path
-	if r.asked != nil {
-		target = r.giving.name()
-	}
-	return SessionInfo{ID: hex.EncodeToString(r.id[:4]), Peer: r.conn.RemoteAddr().String(), Name: r.conn.Holder().Name, Target: target, Sends: r.asked != nil}
-}
-
-func (r *receiver) report() Report {
-	if s := r.giving.sender; s != nil {
-		return *s.report()
-	}
-	t := r.counted()
-	rep := Report{
-		Files: t.Files, Dirs: t.Dirs, Symlinks: t.Symlinks, Links: t.Links, Bytes: t.Bytes, Failed: t.Failed, Skipped: t.Skipped,
-		Elapsed: time.Since(r.started), Encrypted: r.secret != nil,
-	}
-	if r.del != nil {
-		rep.Deleted = r.del.gone
-	}
-	if r.sink != nil {
-		rep.Dropped = r.sink.Dropped()
-	}
-	if r.streams != nil {
-		rep.Transport, rep.Rails = r.streams.counted()
-	}
-	return rep
-}
-
-func (r *receiver) counted() wire.Totals {
-	return wire.Totals{
-		Files: r.totals.files.Load(), Dirs: r.totals.dirs.Load(), Symlinks: r.totals.symlinks.Load(),
-		Links: r.totals.links.Load(), Bytes: r.totals.bytes.Load(), Failed: r.totals.failed.Load(),
-		Skipped: r.totals.skipped.Load(),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"scp_rdma/wire"
 )
@@ -155,6 +156,8 @@ func (r *receiver) do(ctx context.Context, j job) error {
 	case j.same != nil:
 		return r.same(j.same)
 	}
+	began := time.Now()
+	defer func() { r.admitting.Add(int64(time.Since(began))) }()
 	answers := make([]wire.Answer, 0, len(j.entries))
 	for i := range j.entries {
 		if ctx.Err() != nil {
@@ -196,6 +199,7 @@ func (r *receiver) finish(d *wire.Done) error {
 	sum := &wire.Summary{
 		Totals:  r.counted(),
 		Dropped: wire.Dropped{Owner: dropped.Owner, Special: dropped.Special, Xattr: dropped.Xattr, ACL: dropped.ACL},
+		Spent:   r.spent(),
 	}
 	if r.del != nil {
 		sum.Deleted = r.del.gone

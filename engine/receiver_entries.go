@@ -47,6 +47,7 @@ func (r *receiver) admit(e *wire.Entry) (wire.Answer, error) {
 			return wire.Answer{}, err
 		}
 	}
+	r.found.add(e)
 	r.mu.Lock()
 	parent := r.dirs[e.Parent]
 	err := r.mayAdmit(e, parent)

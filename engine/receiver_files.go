@@ -183,11 +183,12 @@ var errNotCompared = fmt.Errorf("a file that was not to be compared: %w", ErrPro
 
 // write puts one piece into the file. done: with it the file has ended, by
 // commit or by err. Pieces of one file may come on several streams at once.
-func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
-	if err := f.begin(r, p.summed); err != nil {
+func (f *inFile) write(r *receiver, p piece, account *clock) (done bool, err error) {
+	if err := f.begin(r, p.summed, account); err != nil {
 		return !errors.Is(err, errDropped), err
 	}
 	rec := p.record(f.put.Size)
+	account.to(DoingWrite)
 	f.writing.Lock()
 	if rec.Hole {
 		err = f.pending.Hole(rec.From, rec.To-rec.From)
@@ -198,7 +199,7 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 	if err == nil {
 		f.note(r, rec)
 	}
-	whole, done, err := f.wrote(r, p, rec, err)
+	whole, done, err := f.wrote(r, p, rec, err, account)
 	if whole {
 		r.check(f)
 	}
@@ -206,7 +207,7 @@ func (f *inFile) write(r *receiver, p piece) (done bool, err error) {
 }
 
 // wrote is the end of a write. whole: the file is to be read back. done: it has ended.
-func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error) (whole, done bool, _ error) {
+func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error, account *clock) (whole, done bool, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writers--
@@ -230,6 +231,7 @@ func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error) 
 		f.checking = true
 		return true, false, nil
 	}
+	account.to(DoingFiles)
 	err = f.commit()
 	f.cleanUp()
 	return false, true, err
@@ -253,13 +255,14 @@ func (f *inFile) note(r *receiver, rec wire.JournalRecord) {
 }
 
 // begin takes a reference for one write, and makes the file with the first.
-func (f *inFile) begin(r *receiver, summed bool) error {
+func (f *inFile) begin(r *receiver, summed bool, account *clock) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return errDropped
 	}
 	if f.pending == nil {
+		account.to(DoingFiles)
 		err := f.book(r)
 		if err == nil {
 			if err = f.create(r, summed); err != nil {

@@ -24,6 +24,7 @@ type inStreams struct {
 	on      map[onRail]bool  // which streams were ever joined on which rails
 	name    string           // of the transport in use
 	rails   []*railCount
+	clocks  inClocks
 }
 
 func newInStreams(r *receiver, c *crew) (*inStreams, error) {
@@ -35,6 +36,7 @@ func newInStreams(r *receiver, c *crew) (*inStreams, error) {
 	return &inStreams{
 		r: r, crew: c, workers: workers,
 		running: map[streamKey]context.CancelFunc{}, on: map[onRail]bool{}, memory: map[uint32]int64{},
+		clocks: inClocks{crowd: newCrowd(r.started, nil)},
 	}, nil
 }
 
@@ -93,6 +95,7 @@ func (in *inStreams) ended(key streamKey) {
 	in.mu.Lock()
 	end := in.running[key]
 	delete(in.running, key)
+	in.clocks.end(key)
 	in.mu.Unlock()
 	if end != nil {
 		end()
@@ -169,16 +172,20 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 		}
 		in.r.out.fenced(f)
 	}
+	account := in.account(streamKey{m.Stream, m.Epoch})
 	st, err := in.connect(ctx, tr, req, m)
 	if err != nil {
 		logger.Info("stream not opened", "error", err)
 		tell(err)
 		return nil
 	}
-	w := newRecvWorker(in.r, st, streamKey{m.Stream, m.Epoch}, in.count(tr.Name(), st.Rail()))
+	account.joined(st.Rail())
+	w := newRecvWorker(in.r, st, streamKey{m.Stream, m.Epoch}, in.count(tr.Name(), st.Rail()), account, in.clocks.crowd)
 	in.joined(m.Stream, w.count, m.Local)
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
+	in.clocks.crowd.change(1, 0)
 	err = w.run(ctx)
+	in.clocks.crowd.change(-1, 0)
 	closeErr := st.Close()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -257,6 +264,30 @@ func (in *inStreams) count(name, rail string) *railCount {
 	c := &railCount{name: rail}
 	in.rails = append(in.rails, c)
 	return c
+}
+
+// account is the clock of a stream that is opened, until it has ended.
+func (in *inStreams) account(key streamKey) *clock {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.clocks.begin(key, in.r.started)
+}
+
+// accounts are those of the streams that run, and what all have spent.
+func (in *inStreams) accounts() ([]StreamReport, Spent) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.clocks.reports(), in.clocks.spent()
+}
+
+// window is the size of all slots, bytes.
+func (in *inStreams) window() (n uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, m := range in.memory {
+		n += uint64(m)
+	}
+	return n
 }
 
 // counted is what the rails carried.

@@ -18,6 +18,8 @@ type recvWorker struct {
 	id     uint32
 	epoch  uint32
 	count  *railCount
+	clock  *clock
+	crowd  *crowd // of those that wait for frames
 
 	damaged int // frames
 
@@ -30,8 +32,8 @@ type recvWorker struct {
 }
 
 // newRecvWorker makes the worker of a stream.
-func newRecvWorker(r *receiver, st transport.RecvStream, key streamKey, count *railCount) *recvWorker {
-	w := &recvWorker{r: r, stream: st, id: key.stream, epoch: key.epoch, count: count}
+func newRecvWorker(r *receiver, st transport.RecvStream, key streamKey, count *railCount, account *clock, all *crowd) *recvWorker {
+	w := &recvWorker{r: r, stream: st, id: key.stream, epoch: key.epoch, count: count, clock: account, crowd: all}
 	if r.secret != nil {
 		w.seal = newFrameSeal(r.secret, key.stream, key.epoch)
 	}
@@ -41,7 +43,10 @@ func newRecvWorker(r *receiver, st transport.RecvStream, key streamKey, count *r
 // run takes frames until the stream ends; io.EOF after a clean close.
 func (w *recvWorker) run(ctx context.Context) error {
 	for {
+		w.clock.to(DoingFrames)
+		w.crowd.change(0, 1)
 		slot, err := w.stream.Recv(ctx)
+		w.crowd.change(0, -1)
 		if err != nil {
 			return err
 		}
@@ -51,6 +56,9 @@ func (w *recvWorker) run(ctx context.Context) error {
 		}
 		// The credit goes back only now: a slow disk slows the sender. What was
 		// applied is told also if the stream can't take its slot any more.
+		if w.r.cfg.Limit != nil {
+			w.clock.to(DoingLimit)
+		}
 		if err = pace(ctx, w.r.cfg.Limit, int(w.head.DataLen)); err == nil {
 			err = w.stream.Release(slot)
 		}
@@ -63,6 +71,7 @@ func (w *recvWorker) run(ctx context.Context) error {
 
 // frame checks and applies one frame.
 func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list []wire.Result, err error) {
+	w.clock.to(DoingSum)
 	data, err := w.open(slot)
 	if err == nil {
 		err = w.gate(len(data))
@@ -71,6 +80,7 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 		return nil, nil, nil, err
 	}
 	w.count.bytes.Add(uint64(len(data)))
+	w.clock.bytes.Add(uint64(len(data)))
 	if w.head.Protection == wire.ProtectXXH3 && wire.Sum(data) != w.head.DataSum {
 		w.damaged++
 		level := hclog.Warn
@@ -168,9 +178,10 @@ func (w *recvWorker) apply(frame []byte) []wire.Result {
 		var done bool
 		var err error
 		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.checks() {
+			w.clock.to(DoingFiles)
 			done, err = f.putWhole(w.r, data)
 		} else {
-			done, err = f.write(w.r, w.piece(c, data))
+			done, err = f.write(w.r, w.piece(c, data), w.clock)
 		}
 		if errors.Is(err, errDropped) {
 			w.r.totals.dropped.Add(1)

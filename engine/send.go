@@ -133,6 +133,7 @@ func (s *sender) greet(ctx context.Context) error {
 	if err := s.agree(peer.Limits, way, s.count.walkDone.Load()); err != nil {
 		return err
 	}
+	s.times.RTT, s.times.Window = way.rtt, uint64(s.streams)*uint64(s.slots)*uint64(s.slotSize)
 	s.log.Debug("agreed", "transport", tr.Name(), "round trip", way.rtt, "streams", s.streams, "slots", s.slots, "slot size", s.slotSize)
 	return s.askTarget()
 }
@@ -301,7 +302,8 @@ func (s *sender) transfer(ctx context.Context) error {
 func (s *sender) finish(ctx context.Context) error {
 	s.phase.Store(uint32(PhaseFinishing))
 	totals := s.totals()
-	done := &wire.Done{Totals: totals}
+	s.times.Sender = s.spent()
+	done := &wire.Done{Totals: totals, Spent: toSpent(s.times.Sender)}
 	if s.asked {
 		done.Resent, done.Damaged, done.CarriedAgain = s.count.resent.Load(), s.count.damaged.Load(), s.count.carriedAgain.Load()
 	}
@@ -309,8 +311,11 @@ func (s *sender) finish(ctx context.Context) error {
 	if err := s.conn.Send(done); err != nil {
 		return err
 	}
+	began := time.Now()
 	select {
 	case sum := <-s.summary:
+		s.times.Sender[DoingAnswers] += time.Since(began) * time.Duration(s.streams)
+		s.times.Receiver, s.times.Admitting = spentOf(sum.Spent), time.Duration(sum.Spent.Admit)
 		return s.compare(totals, sum)
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -345,7 +350,10 @@ func (s *sender) report() *Report {
 		Skipped: t.Skipped, SkippedBytes: s.count.skippedBytes.Load(), Resumed: s.count.resumed.Load(), Unverified: s.count.unverified.Load(),
 		Elapsed: time.Since(s.started), Transport: snap.Transport, Encrypted: s.secret != nil, Rails: snap.Rails,
 	}
-	r.Deleted, r.Would = s.deleted, s.dry.would()
+	r.Deleted, r.Would, r.Times = s.deleted, s.dry.would(), s.times
+	if r.Times.Sender == (Spent{}) { // it did not come to an end
+		r.Times.Sender = s.spent()
+	}
 	r.Dropped = localfs.Dropped{Owner: s.dropped.Owner, Special: s.dropped.Special, Xattr: s.dropped.Xattr, ACL: s.dropped.ACL}
 	return r
 }

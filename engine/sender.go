@@ -65,6 +65,10 @@ type sender struct {
 	addrs     []string     // where the server can be reached too, by its own word
 
 	started time.Time
+	clocks  clocks // of the workers
+	walking *clock // of the walk
+	crowd   *crowd // of the workers: those that have nothing to send
+	times   Times  // but for what the clocks say
 	phase   atomic.Uint32
 	count   counters
 	watched atomic.Pointer[routes] // routes, for those who watch
@@ -122,6 +126,8 @@ func newSender(cfg SendConfig) *sender {
 		started: time.Now(),
 	}
 	s.wake = sync.NewCond(&s.mu)
+	s.walking = newClock(s.started)
+	s.crowd = newCrowd(s.started, s.walking)
 	s.meet, s.results = s.greet, s.takeResults
 	return s
 }
@@ -140,10 +146,17 @@ func (s *sender) wakeWorkers() {
 }
 
 // takeUnit waits for the next unit, for patience at most: then the error is
-// errIdle. 0 waits for ever. false: there will be none any more.
-func (s *sender) takeUnit(ctx context.Context, patience time.Duration) (planner.Unit, bool, error) {
+// errIdle. 0 waits for ever. false: there will be none any more. The time goes on the
+// worker's account, which may be nil.
+func (s *sender) takeUnit(ctx context.Context, patience time.Duration, account *clock) (planner.Unit, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	idle := false
+	defer func() {
+		if idle {
+			s.crowd.change(0, -1)
+		}
+	}()
 	var until time.Time
 	for {
 		if ctx.Err() != nil {
@@ -168,6 +181,11 @@ func (s *sender) takeUnit(ctx context.Context, patience time.Duration) (planner.
 			case !now.Before(until):
 				return planner.Unit{}, false, errIdle
 			}
+		}
+		if account != nil && !idle {
+			idle = true
+			account.to(DoingIdle)
+			s.crowd.change(0, 1)
 		}
 		s.wake.Wait()
 	}
@@ -231,7 +249,7 @@ func (s *sender) snapshot() Snapshot {
 	snap := Snapshot{
 		Phase: Phase(s.phase.Load()), WalkDone: s.count.walkDone.Load(), Started: s.started,
 		Entries: s.count.entries.Load(), Files: s.count.files.Load(), FilesDone: s.count.filesDone.Load(),
-		Bytes: s.count.bytes.Load(), BytesDone: s.count.bytesDone.Load(),
+		Bytes: s.count.bytes.Load(), BytesDone: s.count.bytesDone.Load(), Streams: s.clocks.reports(),
 	}
 	if e := s.current.Load(); e != nil {
 		snap.Current = s.cfg.Source.Path(e)

@@ -18,6 +18,7 @@ func (s *sender) runStreams(c *crew) error {
 	if err != nil {
 		return err
 	}
+	s.clocks.begin(s.streams, s.started)
 	entries := make(chan wire.Entry, announceBatch*2)
 	c.run(func(ctx context.Context) error { return s.walk(ctx, entries) })
 	c.run(func(ctx context.Context) error { return s.announce(ctx, entries) })
@@ -38,7 +39,10 @@ func (s *sender) runStreams(c *crew) error {
 // it breaks another takes its place.
 func (s *sender) work(ctx context.Context, id uint32) error {
 	o := opening{s: s, id: id}
+	account := s.clocks.of(id)
+	defer account.to(DoingEnd)
 	for {
+		account.to(DoingJoin)
 		st, err := o.open(ctx)
 		if err != nil {
 			return because(ctx, err)
@@ -46,7 +50,11 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 		if st == nil {
 			return nil
 		}
+		account.joined(st.lane.rail)
+		s.crowd.change(1, 0)
 		err = s.feed(ctx, st)
+		s.crowd.change(-1, 0)
+		account.to(DoingJoin)
 		if err != nil && ctx.Err() == nil && broke(err) {
 			if err = s.replace(ctx, st, err); err == nil {
 				s.forget(st.key)

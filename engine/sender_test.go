@@ -22,7 +22,7 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 		var took atomic.Int64
 		for range workers {
 			go func() {
-				if _, ok, err := s.takeUnit(context.Background(), 0); ok && err == nil {
+				if _, ok, err := s.takeUnit(context.Background(), 0, nil); ok && err == nil {
 					took.Add(1)
 				}
 			}()
@@ -112,7 +112,7 @@ func TestAWaitingWorkerEndsWithItsSession(t *testing.T) {
 		for i := range uint32(8) {
 			l := s.begin(ctx, streamKey{stream: i})
 			go func() {
-				_, _, err := s.takeUnit(l.ctx, 0)
+				_, _, err := s.takeUnit(l.ctx, 0, nil)
 				done <- err
 			}()
 		}

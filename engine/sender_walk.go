@@ -21,12 +21,9 @@ func (s *sender) walk(ctx context.Context, out chan<- wire.Entry) error {
 		return err
 	}
 	for {
-		var e *localfs.Entry
-		var ok bool
-		select {
-		case e, ok = <-s.scout.found:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		e, ok, err := s.nextFound(ctx)
+		if err != nil {
+			return err
 		}
 		if !ok {
 			return s.scout.err
@@ -39,6 +36,24 @@ func (s *sender) walk(ctx context.Context, out chan<- wire.Entry) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// nextFound is what the scout has found; false: that was all. What it takes to wait for
+// it goes on the walk's account.
+func (s *sender) nextFound(ctx context.Context) (e *localfs.Entry, ok bool, err error) {
+	select {
+	case e, ok = <-s.scout.found:
+		return e, ok, nil
+	default:
+	}
+	s.walking.to(DoingWalk)
+	defer s.walking.to(DoingEnd)
+	select {
+	case e, ok = <-s.scout.found:
+		return e, ok, nil
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
 	}
 }
 

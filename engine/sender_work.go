@@ -17,6 +17,7 @@ type sendWorker struct {
 	stream transport.SendStream
 	key    streamKey
 	count  *railCount
+	clock  *clock
 	items  []*item    // of the unit at hand
 	seal   *frameSeal // nil: frames aren't sealed
 
@@ -32,6 +33,7 @@ const idleFlush = 100 * time.Millisecond
 // without a credit does not sit on a unit that another could carry.
 func (w *sendWorker) run(ctx context.Context) error {
 	for {
+		w.clock.to(DoingCredits)
 		slot, err := w.stream.Acquire(ctx)
 		if err != nil {
 			return err
@@ -51,6 +53,7 @@ func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, err
 			w.stream.Discard(slot)
 			return false, err
 		}
+		w.clock.to(DoingRead)
 		f, err := w.fill(u, w.space(slot))
 		if err != nil {
 			w.stream.Discard(slot)
@@ -68,15 +71,18 @@ func (w *sendWorker) next(ctx context.Context) (planner.Unit, bool, error) {
 	if w.unflushed {
 		patience = idleFlush
 	}
-	u, ok, err := w.s.takeUnit(ctx, patience)
+	u, ok, err := w.s.takeUnit(ctx, patience, w.clock)
 	if !errors.Is(err, errIdle) {
 		return u, ok, err
 	}
-	if err := w.stream.Flush(ctx); err != nil {
+	w.s.crowd.change(0, 1) // it still has nothing to send
+	err = w.stream.Flush(ctx)
+	w.s.crowd.change(0, -1)
+	if err != nil {
 		return u, false, err
 	}
 	w.unflushed = false
-	return w.s.takeUnit(ctx, 0)
+	return w.s.takeUnit(ctx, 0, w.clock)
 }
 
 // filled is what fill has put into a slot.
@@ -180,7 +186,7 @@ func (w *sendWorker) trim(file localfs.SourceFile, c planner.Chunk, room int) ([
 
 // newSendWorker makes the worker of a stream.
 func newSendWorker(s *sender, st transport.SendStream, key streamKey, count *railCount) *sendWorker {
-	w := &sendWorker{s: s, stream: st, key: key, count: count}
+	w := &sendWorker{s: s, stream: st, key: key, count: count, clock: s.clocks.of(key.stream)}
 	if s.secret != nil {
 		w.seal = newFrameSeal(s.secret, key.stream, key.epoch)
 	}
@@ -194,6 +200,7 @@ func (w *sendWorker) space(slot *transport.Slot) []byte {
 
 // send puts the head before the data and hands the slot to the stream.
 func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) error {
+	w.clock.to(DoingSum)
 	protection := w.protection()
 	if err := slot.SetLen(wire.HeadSize(len(f.chunks)), f.used+protection.Trailer()); err != nil {
 		return err
@@ -211,12 +218,24 @@ func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) e
 			return err
 		}
 	}
+	if w.s.cfg.Limit != nil {
+		w.clock.to(DoingLimit)
+	}
 	if err := pace(ctx, w.s.cfg.Limit, f.used); err != nil {
 		return err
 	}
-	w.count.bytes.Add(uint64(f.used))
+	w.carried(f.used)
 	w.unflushed = true
+	w.clock.to(DoingSend)
 	return w.stream.Send(ctx, slot)
+}
+
+// carried counts n bytes.
+func (w *sendWorker) carried(n int) {
+	w.count.bytes.Add(uint64(n))
+	if w.clock != nil {
+		w.clock.bytes.Add(uint64(n))
+	}
 }
 
 // protection is how frames are guarded.

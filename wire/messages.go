@@ -353,6 +353,7 @@ type Done struct {
 	Damaged      uint64 `cbor:"3,keyasint,omitempty"` // frames that did not verify and were sent again
 	CarriedAgain uint64 `cbor:"4,keyasint,omitempty"` // bytes that another stream carried because theirs broke
 	Clean        bool   `cbor:"5,keyasint,omitempty"` // with Open.Delete: nothing of the source was left out that should be there
+	Spent        Spent  `cbor:"6,keyasint,omitempty"` // by the sender's workers
 }
 
 // Summary answers Done when all directories are finished.
@@ -361,6 +362,7 @@ type Summary struct {
 	Dropped  Dropped  `cbor:"2,keyasint"`
 	Problems []string `cbor:"3,keyasint,omitempty"` // what failed after the entry's result (a directory's mode), at most 100
 	Deleted  uint64   `cbor:"4,keyasint,omitempty"` // entries, for Open.Delete
+	Spent    Spent    `cbor:"5,keyasint,omitempty"` // by the receiver's workers
 }
 
 // Dropped counts entries whose metadata was not kept, for want of a grant or of the right.

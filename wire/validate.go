@@ -109,8 +109,13 @@ func validate(m Message) error {
 		return first(check{len(m.Proof) != 0 && len(m.Proof) != sizeProof, "proof is not 32 bytes"})
 	case *Inspected:
 		return first(check{len(m.Report) > MaxReport, "report too long"})
+	case *Done:
+		return first(check{m.Spent.tooLong(), "more time spent than there is"})
 	case *Summary:
-		return first(check{!all(m.Problems, maxProblems, text), "too many or too long problems"})
+		return first(
+			check{!all(m.Problems, maxProblems, text), "too many or too long problems"},
+			check{m.Spent.tooLong(), "more time spent than there is"},
+		)
 	}
 	return nil
 }

@@ -59,6 +59,8 @@ func TestMessageRefuses(t *testing.T) {
 		"a long feature":        &Hello{Features: []string{strings.Repeat("x", maxWord+1)}},
 		"129 features":          &Hello{Features: make([]string, maxWords+1)},
 		"a long grant":          &Opened{Grants: []string{strings.Repeat("x", maxWord+1)}},
+		"an age of waiting":     &Summary{Spent: Spent{Frames: MaxSpent + 1}},
+		"an age of writing":     &Done{Spent: Spent{Admit: MaxSpent + 1}},
 		"101 problems":          &Summary{Problems: make([]string, maxProblems+1)},
 		"a long boot id":        &Open{BootID: make([]byte, maxBootID+1)},
 		"1025 directories":      &Open{Dirs: make([]FileID, maxList+1)},
