@@ -23,7 +23,11 @@ type console struct {
 	json     bool      // stdout gets events and nothing else
 	logJSON  bool      // stderr gets objects of JSON and nothing else
 	from     string    // host that is fetched from; "": it is sent to
+	why      bool      // the summary says where the time went
+	costly   []string  // flags that cost time at the receiver
 	bar      *progress // nil: no terminal
+	own      own       // the transfer, for whoever asks
+	ask      teller
 
 	mu       sync.Mutex
 	problems tally           // what was not copied
@@ -42,8 +46,10 @@ func newConsole(e env, o *options) *console {
 	if o.meta.report == stdoutName {
 		c.out = e.stderr // stdout is for the list
 	}
+	c.why, c.costly = o.verbose > 0, o.costly()
+	c.ask.asked, c.ask.say = e.asked, c.line
 	if !o.quiet && !o.server && !o.json && !o.logsJSON() {
-		c.bar = newProgress(e)
+		c.bar = newProgress(e, o.progress)
 	}
 	return c
 }
@@ -111,6 +117,7 @@ func (c *console) raw(s string) {
 
 // Watch implements engine.Observer.
 func (c *console) Watch(snapshot func() engine.Snapshot) {
+	c.own.watch(snapshot)
 	if c.bar != nil {
 		c.bar.watch(snapshot)
 	}
@@ -270,8 +277,11 @@ func (c *console) failed() bool {
 	return len(c.problems) > 0
 }
 
-// begin shows the progress line, with a word on what is done until Watch.
+// begin shows the progress line, with a word on what is done until Watch, and tells it to
+// whoever asks.
 func (c *console) begin(title string) {
+	c.own.setTitle(title)
+	c.ask.begin(c.own.tells)
 	if c.bar != nil {
 		c.bar.begin(title)
 	}
@@ -279,6 +289,7 @@ func (c *console) begin(title string) {
 
 // title says what is done now; until Watch.
 func (c *console) title(title string) {
+	c.own.setTitle(title)
 	if c.bar != nil {
 		c.bar.setTitle(title)
 	}
@@ -286,6 +297,8 @@ func (c *console) title(title string) {
 
 // stopping says that the run was interrupted and winds down.
 func (c *console) stopping() {
+	c.own.watch(nil)
+	c.own.setTitle("interrupted, stopping")
 	if c.bar != nil {
 		c.bar.setStopping()
 	}
@@ -293,6 +306,7 @@ func (c *console) stopping() {
 
 // end takes the progress line away. More calls change nothing.
 func (c *console) end() {
+	c.ask.end()
 	if c.bar != nil {
 		c.bar.end()
 	}
@@ -316,6 +330,9 @@ func (c *console) summary(r *engine.Report, done bool) {
 	}
 	if c.rails {
 		lines = append(lines, pairing(r)...)
+	}
+	if c.why && done && !c.dry {
+		lines = append(lines, timeWent(r, c.from != "", c.costly)...)
 	}
 	c.mu.Unlock()
 	for _, line := range lines {

@@ -115,6 +115,7 @@ func (s *estate) bequeath(e env) (err error) {
 	if s.keep != nil {
 		files = append(files, s.keep.File())
 	}
+	deafToStatus()
 	return e.anew(environ, files...)
 }
 

@@ -55,6 +55,9 @@ type eventSummary struct {
 	Kept         uint64      `json:"kept"`    // of those that were to be removed
 	Reconnected  uint64      `json:"reconnected"`
 	Seconds      float64     `json:"seconds"`
+	HeldUpBy     string      `json:"held_up_by,omitempty"`
+	Sender       eventSpent  `json:"sender_seconds"`
+	Receiver     eventSpent  `json:"receiver_seconds"`
 	Transport    string      `json:"transport"`
 	Encrypted    bool        `json:"encrypted"`
 	Would        *eventWould `json:"would,omitempty"`
@@ -75,6 +78,31 @@ type eventWould struct {
 	Files uint64 `json:"files"`
 	Bytes uint64 `json:"bytes"`
 	Units uint64 `json:"units"`
+}
+
+// eventSpent is what the workers of a side spent, in seconds of all of them together.
+type eventSpent struct {
+	Join    float64 `json:"opening_streams,omitempty"`
+	Credits float64 `json:"credits,omitempty"`
+	Walk    float64 `json:"walk,omitempty"`
+	Answers float64 `json:"answers,omitempty"`
+	Read    float64 `json:"reading,omitempty"`
+	Sum     float64 `json:"summing,omitempty"`
+	Limit   float64 `json:"limit,omitempty"`
+	Send    float64 `json:"sending,omitempty"`
+	Frames  float64 `json:"frames,omitempty"`
+	Write   float64 `json:"writing,omitempty"`
+	Files   float64 `json:"making_files,omitempty"`
+	Admit   float64 `json:"answering,omitempty"`
+}
+
+func spentOf(s *engine.Spent, admit time.Duration) eventSpent {
+	of := func(d engine.Doing) float64 { return s[d].Seconds() }
+	return eventSpent{
+		Join: of(engine.DoingJoin), Credits: of(engine.DoingCredits), Walk: of(engine.DoingWalk), Answers: of(engine.DoingAnswers),
+		Read: of(engine.DoingRead), Sum: of(engine.DoingSum), Limit: of(engine.DoingLimit), Send: of(engine.DoingSend),
+		Frames: of(engine.DoingFrames), Write: of(engine.DoingWrite), Files: of(engine.DoingFiles), Admit: admit.Seconds(),
+	}
 }
 
 // eventRail is what one rail carried.
@@ -104,6 +132,7 @@ func summaryOf(r *engine.Report, done, dry bool) *eventSummary {
 		Done: done, Files: r.Files, Dirs: r.Dirs, Symlinks: r.Symlinks, Links: r.Links, Bytes: r.Bytes, Failed: r.Failed,
 		Skipped: r.Skipped, SkippedBytes: r.SkippedBytes, Resumed: r.Resumed, Resent: r.Resent, Damaged: r.Damaged,
 		CarriedAgain: r.CarriedAgain, Deleted: r.Deleted, Reconnected: r.Reconnected, Seconds: r.Elapsed.Seconds(),
+		HeldUpBy: heldUp(r), Sender: spentOf(&r.Times.Sender, 0), Receiver: spentOf(&r.Times.Receiver, r.Times.Admitting),
 		Transport: r.Transport, Encrypted: r.Encrypted, Rails: []eventRail{},
 	}
 	if dry {

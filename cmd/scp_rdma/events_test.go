@@ -13,7 +13,7 @@ func TestEveryFieldOfAnEventIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{event{}, eventSummary{}, eventWould{}, eventRail{}} {
+	for _, v := range []any{event{}, eventSummary{}, eventWould{}, eventRail{}, eventSpent{}} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")

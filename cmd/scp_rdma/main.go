@@ -18,6 +18,7 @@ var version = "devel"
 type env struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string // os.Getenv
+	asked          <-chan os.Signal    // each is the question how far it is
 	stdio
 	// confine is for good, so that only a process of its own does it; nil: no. Then anew
 	// starts the program again, with the files that are left to it.
@@ -35,6 +36,7 @@ func program() int {
 	if confine.Keeping(os.Args[1:], keptDirs, readKept) {
 		return exitDone
 	}
+	asked := heedStatus() // it must not end what is about to begin
 	left, err := confine.Left()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scp_rdma: "+errorLine(err))
@@ -48,7 +50,7 @@ func program() int {
 	ctx, stop := interruptible(ch, os.Exit)
 	defer stop()
 	return run(ctx, env{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, stdio: stdio{os.Stdin, os.Stdout},
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, asked: asked, stdio: stdio{os.Stdin, os.Stdout},
 		confine: confine.To, anew: confine.Anew, left: left, system: systemConfig,
 	}, os.Args[1:])
 }

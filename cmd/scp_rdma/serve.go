@@ -57,6 +57,8 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	}
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
 	seen := &arrivals{con: con}
+	con.ask.begin(seen.tells)
+	defer con.ask.end()
 	defer context.AfterFunc(ctx, func() { seen.stopping(o.grace) })()
 	observer, stop, err := supervise(ctx, seen, in.ln, o.grace, log)
 	if err != nil {
@@ -166,6 +168,7 @@ func unbracket(addr string) string {
 
 // arrivals says what comes and goes on a server.
 type arrivals struct {
+	guests
 	con     *console
 	running atomic.Int64
 }
@@ -175,12 +178,14 @@ var _ engine.ServeObserver = (*arrivals)(nil)
 // Started implements engine.ServeObserver.
 func (a *arrivals) Started(s engine.SessionInfo) {
 	a.running.Add(1)
+	a.come(s)
 	a.con.say(fmt.Sprintf("%s: session %s begins, %s %s", who(s), s.ID, way(s), quote(s.Target)))
 }
 
 // Ended implements engine.ServeObserver.
 func (a *arrivals) Ended(s engine.SessionInfo, r engine.Report, err error) {
 	a.running.Add(-1)
+	a.leave(s)
 	line := fmt.Sprintf("%s: session %s ends, %s %s: %s", who(s), s.ID, way(s), quote(s.Target), counts(&r))
 	if r.Skipped > 0 {
 		line += ", " + plural(r.Skipped, "file was", "files were") + " there already"

@@ -62,7 +62,7 @@ func serveOverSSH(ctx context.Context, e env, o *options) error {
 	if err != nil {
 		return errors.Join(err, in.ln.Close())
 	}
-	return s.serveOne(ctx, e, o, in, log)
+	return s.serveOne(ctx, e, con, o, in, log)
 }
 
 // asked are the options as a client wants them.
@@ -173,7 +173,7 @@ func (o *options) bindIn(ctx context.Context, ports overssh.Ports) (net.Listener
 }
 
 // serveOne takes the session, and ends with it or with the pipe.
-func (s *estate) serveOne(ctx context.Context, e env, o *options, in *intake, log hclog.Logger) error {
+func (s *estate) serveOne(ctx context.Context, e env, con *console, o *options, in *intake, log hclog.Logger) error {
 	to := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(in.ln.Addr().Port())))
 	p, err := overssh.Serve(ctx, e.stdin, e.pipe, to, log.Named("ssh"))
 	if err != nil {
@@ -189,11 +189,14 @@ func (s *estate) serveOne(ctx context.Context, e env, o *options, in *intake, lo
 		case <-ctx.Done():
 		}
 	}()
+	seen := &once{done: cancel}
+	con.ask.begin(seen.tells)
+	defer con.ask.end()
 	own := os.Geteuid() == 0
 	err = s.receive(ctx, e, o, in, engine.ServeConfig{
 		// It is the user's own session, with the user's own rights.
 		Grant:    localfs.SinkOptions{Owner: own, Special: true, Xattr: true, AllXattr: own, ACL: true},
-		Observer: once{cancel}, Quota: o.limits.all(false),
+		Observer: seen, Quota: o.limits.all(false),
 	}, engine.Serve, log)
 	if why := context.Cause(ctx); errors.Is(err, engine.ErrCut) && (errors.Is(why, errPipe) || errors.Is(why, errServed)) {
 		return nil // the client is gone, or done
@@ -203,15 +206,19 @@ func (s *estate) serveOne(ctx context.Context, e env, o *options, in *intake, lo
 
 // once ends a server after the first session that was done. One that broke off comes
 // again, as long as the pipe is there.
-type once struct{ done context.CancelCauseFunc }
+type once struct {
+	guests
+	done context.CancelCauseFunc
+}
 
-var _ engine.ServeObserver = once{}
+var _ engine.ServeObserver = (*once)(nil)
 
 // Started implements engine.ServeObserver.
-func (once) Started(engine.SessionInfo) {}
+func (n *once) Started(s engine.SessionInfo) { n.come(s) }
 
 // Ended implements engine.ServeObserver.
-func (n once) Ended(_ engine.SessionInfo, _ engine.Report, err error) {
+func (n *once) Ended(s engine.SessionInfo, _ engine.Report, err error) {
+	n.leave(s)
 	if err == nil {
 		n.done(errServed)
 	}

@@ -51,7 +51,7 @@ func TestTheLineFitsANarrowTerminal(t *testing.T) {
 func TestADumbTerminalGetsNoProgress(t *testing.T) {
 	tty, _ := terminal(t, 80)
 	for term, want := range map[string]bool{"dumb": false, "xterm": true, "": true} {
-		if got := newProgress(env{stderr: tty, getenv: func(string) string { return term }}) != nil; got != want {
+		if got := newProgress(env{stderr: tty, getenv: func(string) string { return term }}, "") != nil; got != want {
 			t.Errorf("TERM=%s: %v", term, got)
 		}
 	}
@@ -107,7 +107,7 @@ func TestTheTerminalMayChangeItsWidth(t *testing.T) {
 }
 
 func TestNoProgressLineOffATerminal(t *testing.T) {
-	if newProgress(env{stderr: &bytes.Buffer{}, getenv: noEnv}) != nil {
+	if newProgress(env{stderr: &bytes.Buffer{}, getenv: noEnv}, progressAll) != nil {
 		t.Error("a buffer is no terminal")
 	}
 }
