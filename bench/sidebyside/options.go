@@ -65,7 +65,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	f.StringVar(&o.out, "out", "bench/results", "write results here (\"\": nowhere)")
 	f.StringVar(&o.render, "render", "", "only make the page of this file of JSON lines again")
 	f.StringSliceVar(&o.musts, "must", nil, "fail if scp_rdma takes more than so many times as\n"+
-		"long as a rival, such as large/cp:0.9")
+		"long as a rival, such as large/cp:0.9; or another of\n"+
+		"them: large/scp_rdma-fetch/scp_rdma:1.1")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "give a single transfer up after this")
 }
 
@@ -95,7 +96,7 @@ func (o *options) check() error {
 			return err
 		}
 		o.limits = append(o.limits, l)
-		if err := errors.Join(among("--must", l.workload, cases), among("--must", l.rival, names)); err != nil {
+		if err := errors.Join(among("--must", l.workload, cases), among("--must", l.who, names), among("--must", l.rival, names)); err != nil {
 			return err
 		}
 	}

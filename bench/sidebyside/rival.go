@@ -11,6 +11,8 @@ import (
 const (
 	mark = "cp"
 	ours = "scp_rdma"
+	// pull is ours the other way round: the server has the source.
+	pull = ours + "-fetch"
 )
 
 // What a rival finds out about the data by itself.

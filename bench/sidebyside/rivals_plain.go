@@ -19,26 +19,30 @@ func cp() rival {
 
 // scpRDMA is the program of this repository.
 func scpRDMA(bin string) []rival {
+	env := func(p place) []string {
+		return environment("SCP_RDMA_", "XDG_CONFIG_HOME="+p.private, "XDG_STATE_HOME="+p.private+"/state")
+	}
+	serves := func(p place, dir string) service {
+		return service{command: command{argv: []string{bin, "-s", "-o", dir, "-p", p.port, "--bind", "127.0.0.1"}, env: env(p)}}
+	}
 	shape := func(name, checks string, flags ...string) rival {
-		env := func(p place) []string {
-			return environment("SCP_RDMA_", "XDG_CONFIG_HOME="+p.private, "XDG_STATE_HOME="+p.private+"/state")
-		}
 		return rival{
 			name: name, own: true, checks: checks, modes: true, times: true, version: []string{bin, "version"},
-			server: func(_ context.Context, p place) (service, error) {
-				return service{command: command{
-					argv: []string{bin, "-s", "-o", p.target, "-p", p.port, "--bind", "127.0.0.1"},
-					env:  env(p),
-				}}, nil
-			},
+			server: func(_ context.Context, p place) (service, error) { return serves(p, p.target), nil },
 			client: func(p place) command {
 				argv := append([]string{bin, "-p", p.port}, flags...)
 				return command{argv: append(argv, p.from(), "127.0.0.1:"), env: env(p)}
 			},
 		}
 	}
+	fetch := shape(pull, checksContents)
+	fetch.server = func(_ context.Context, p place) (service, error) { return serves(p, p.source), nil }
+	fetch.client = func(p place) command {
+		return command{argv: []string{bin, "-p", p.port, "127.0.0.1:" + p.name, p.target + "/"}, env: env(p)}
+	}
 	return []rival{
 		shape(ours, checksContents),
+		fetch,
 		shape(ours+"-tcp", checksContents, "--transport", "tcp"), // without what both ends share inside a host
 		shape(ours+"-no-checksum", checksNothing, "--no-checksum"),
 		shape(ours+"-encrypt", checksContents, "--encrypt", "--transport", "tcp"), // as scp goes

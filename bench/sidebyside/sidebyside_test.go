@@ -29,8 +29,8 @@ func TestFromSourcesToThePage(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{
-		"--scale", "0.002", "--rounds", "1", "--rival", "cp,scp_rdma", "--case", "large,small,toolchain,models",
-		"--work", work, "--out", out, "--must", "small/cp:1000",
+		"--scale", "0.002", "--rounds", "1", "--rival", "cp,scp_rdma,scp_rdma-fetch", "--case", "large,small,toolchain,models",
+		"--work", work, "--out", out, "--must", "small/cp:1000", "--must", "small/scp_rdma-fetch/scp_rdma:1000",
 	}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, stderr.String(), stdout.String())
@@ -56,12 +56,12 @@ func TestFromSourcesToThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(runs) != 4*2*2 || f.Cores < 1 || f.Kernel == "" || len(f.Rivals) != 2 {
-		t.Errorf("%d runs of 4 cases, 2 rivals and rounds 0 and 1; %+v", len(runs), f)
+	if len(runs) != 4*3*2 || f.Cores < 1 || f.Kernel == "" || len(f.Rivals) != 3 {
+		t.Errorf("%d runs of 4 cases, 3 rivals and rounds 0 and 1; %+v", len(runs), f)
 	}
 	for _, r := range runs {
 		// A cp of some milliseconds may end before anybody looks at its memory.
-		own := r.Rival == ours
+		own := r.Rival != mark
 		both := (r.CPUServer > 0) == own && (r.RSSServer > 0) == own && (r.RSSClient > 0 || !own)
 		if !r.OK || r.Seconds <= 0 || r.CPUClient <= 0 || r.Bytes <= 0 || r.Files <= 0 || !both {
 			t.Errorf("a run without its numbers: %+v", r)
@@ -133,7 +133,7 @@ func TestWhatIsNotACopyFails(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, bad := range [][]string{
-		{"--case", "huge"}, {"--rival", "ftp"}, {"--must", "large/cp"}, {"--must", "huge/cp:1"}, {"--must", "large/ftp:1"},
+		{"--case", "huge"}, {"--rival", "ftp"}, {"--must", "large/cp"}, {"--must", "huge/cp:1"}, {"--must", "large/ftp:1"}, {"--must", "large/ftp/cp:1"},
 		{"--rounds", "0"}, {"--scale", "0"}, {"--scale", "NaN"}, {"--timeout", "-1s"}, {"--unknown"}, {"argument"},
 	} {
 		var stdout, stderr bytes.Buffer

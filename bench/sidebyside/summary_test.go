@@ -68,19 +68,22 @@ func TestOneFailureLeavesNoNumbersNorDoesRoundZero(t *testing.T) {
 
 func TestLimitsAreRead(t *testing.T) {
 	for text, want := range map[string]limit{
-		"large/cp:0.9":            {"large", "cp", 0.9},
-		"disk/scp-aes128gcm:1":    {"disk", "scp-aes128gcm", 1},
-		"large/cp":                {},
-		"large:0.9":               {},
-		"/cp:0.9":                 {},
-		"large/:0.9":              {},
-		"large/cp:":               {},
-		"large/cp:nine":           {},
-		"large/cp:-1":             {},
-		"large/cp:0":              {},
-		"large/cp:NaN":            {},
-		"large/cp:0.9, small/cp:": {},
-		"":                        {},
+		"large/cp:0.9":                      {"large", ours, "cp", 0.9},
+		"disk/scp-aes128gcm:1":              {"disk", ours, "scp-aes128gcm", 1},
+		"small/scp_rdma-fetch/scp_rdma:1.1": {"small", pull, ours, 1.1},
+		"small//scp_rdma:1.1":               {},
+		"a/b/c/d:1":                         {},
+		"large/cp":                          {},
+		"large:0.9":                         {},
+		"/cp:0.9":                           {},
+		"large/:0.9":                        {},
+		"large/cp:":                         {},
+		"large/cp:nine":                     {},
+		"large/cp:-1":                       {},
+		"large/cp:0":                        {},
+		"large/cp:NaN":                      {},
+		"large/cp:0.9, small/cp:":           {},
+		"":                                  {},
 	} {
 		got, err := parseLimit(text)
 		if got != want || (err == nil) != (want != limit{}) {
@@ -90,12 +93,15 @@ func TestLimitsAreRead(t *testing.T) {
 }
 
 func TestLimitsAreHeldToMedians(t *testing.T) {
-	all := summarise(facts{}, []result{ran("large", mark, 1, 10), ran("large", ours, 1, 9), ran("large", "scp", 0, 1)})
+	all := summarise(facts{}, []result{ran("large", mark, 1, 10), ran("large", ours, 1, 9), ran("large", "scp", 0, 1), ran("large", pull, 1, 9.8)})
 	for text, want := range map[string]string{
-		"large/cp:0.9":  "",
-		"large/cp:0.89": "0.90 times as long, more than 0.89",
-		"large/scp:9":   "not measured",
-		"small/cp:9":    "not measured",
+		"large/cp:0.9":                       "",
+		"large/cp:0.89":                      "0.90 times as long, more than 0.89",
+		"large/scp:9":                        "not measured",
+		"large/scp_rdma-fetch:1":             "",
+		"large/scp_rdma-fetch/scp_rdma:1.1":  "",
+		"large/scp_rdma-fetch/scp_rdma:1.05": "must large/scp_rdma-fetch/scp_rdma: 1.09 times as long",
+		"small/cp:9":                         "not measured",
 	} {
 		l, err := parseLimit(text)
 		if err != nil {
