@@ -77,5 +77,8 @@ func (l *RecvLedger) Told() {
 	l.told = l.Grant()
 }
 
+// InUse is how many slots hold a frame, or wait behind one that does.
+func (l *RecvLedger) InUse() int { return int(l.next - l.released) }
+
 // Arrived is how many frames have arrived.
 func (l *RecvLedger) Arrived() uint64 { return l.next }

@@ -80,5 +80,8 @@ func (l *SendLedger) Ask(again bool) bool {
 // Sent is how many frames were sent.
 func (l *SendLedger) Sent() uint64 { return l.next }
 
+// InUse is how many slots hold a frame that the receiver has not said it released.
+func (l *SendLedger) InUse() int { return int(l.next + l.slots - l.granted) }
+
 // Flushed says whether the receiver has released every frame that was sent.
 func (l *SendLedger) Flushed() bool { return l.granted == l.next+l.slots }

@@ -148,6 +148,13 @@ type Breaker interface {
 	Broken() <-chan struct{}
 }
 
+// Gauged is a Stream that says how many of its slots are in use: they hold a frame that the
+// receiver has not released, as far as this end knows. Any goroutine may ask at any time.
+type Gauged interface {
+	Stream
+	InUse() int
+}
+
 // SendStream is the sending end of a stream. Acquire, Send, Discard and Flush
 // are called by one goroutine at a time.
 type SendStream interface {

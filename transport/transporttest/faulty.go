@@ -104,10 +104,19 @@ func (e *faultyEndpoint) Connect(ctx context.Context, peer []byte) (transport.St
 	if !e.f.begin(x) { // killed meanwhile
 		return nil, x.dropped("connect")
 	}
+	gauge, gauged := st.(transport.Gauged)
 	if s, ok := st.(transport.SendStream); ok {
-		return &faultySend{SendStream: s, x: x, left: e.f.after(e.f.plan.DropAfter)}, nil
+		fs := &faultySend{SendStream: s, x: x, left: e.f.after(e.f.plan.DropAfter)}
+		if gauged {
+			return gaugedSend{fs, gauge}, nil
+		}
+		return fs, nil
 	}
-	return &faultyRecv{RecvStream: st.(transport.RecvStream), x: x, left: e.f.after(e.f.plan.RecvDropAfter)}, nil
+	fr := &faultyRecv{RecvStream: st.(transport.RecvStream), x: x, left: e.f.after(e.f.plan.RecvDropAfter)}
+	if gauged {
+		return gaugedRecv{fr, gauge}, nil
+	}
+	return fr, nil
 }
 
 // refuses says why an endpoint isn't to be connected.
@@ -191,3 +200,20 @@ func (r *faultyRecv) Close() error {
 	r.x.end()
 	return r.RecvStream.Close()
 }
+
+// gaugedSend is one over a stream that is Gauged.
+type gaugedSend struct {
+	*faultySend
+	gauge transport.Gauged
+}
+
+// InUse implements transport.Gauged.
+func (s gaugedSend) InUse() int { return s.gauge.InUse() }
+
+type gaugedRecv struct {
+	*faultyRecv
+	gauge transport.Gauged
+}
+
+// InUse implements transport.Gauged.
+func (r gaugedRecv) InUse() int { return r.gauge.InUse() }

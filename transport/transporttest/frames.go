@@ -217,6 +217,8 @@ func testFlush(t *testing.T, s *suite) {
 		}
 		held = append(held, slot)
 	}
+	inUse(t, a, 3)
+	inUse(t, b, 3)
 	next := async(func() (*transport.Slot, error) { return b.Recv(ctx) })
 	for _, slot := range held {
 		select {
@@ -231,7 +233,17 @@ func testFlush(t *testing.T, s *suite) {
 	if _, err := await(t, flushed); err != nil {
 		t.Error(err)
 	}
+	inUse(t, a, 0)
+	inUse(t, b, 0)
 	finish(t, a, b, next)
+}
+
+// inUse compares what a stream says of its slots, if it says anything.
+func inUse(t *testing.T, st transport.Stream, want int) {
+	t.Helper()
+	if g, ok := st.(transport.Gauged); ok && g.InUse() != want {
+		t.Errorf("%T has %d slots in use, want %d", st, g.InUse(), want)
+	}
 }
 
 func testManyStreams(t *testing.T, s *suite) {

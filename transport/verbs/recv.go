@@ -19,7 +19,10 @@ type recvStream struct {
 	owed    wire.CDCKind          // a credit or an answer that had no room; 0: none
 }
 
-var _ transport.RecvStream = (*recvStream)(nil)
+var (
+	_ transport.RecvStream = (*recvStream)(nil)
+	_ transport.Gauged     = (*recvStream)(nil)
+)
 
 // Recv implements transport.RecvStream.
 func (r *recvStream) Recv(ctx context.Context) (*transport.Slot, error) {
@@ -162,3 +165,10 @@ func (r *recvStream) release(slot *transport.Slot) error {
 
 // Close implements transport.Stream.
 func (r *recvStream) Close() error { return r.close(false, wire.CDC{}) }
+
+// InUse implements transport.Gauged.
+func (r *recvStream) InUse() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ledger.InUse()
+}

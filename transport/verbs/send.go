@@ -16,7 +16,10 @@ type sendStream struct {
 	flushed bool                  // a Flush succeeded and nothing was sent since
 }
 
-var _ transport.SendStream = (*sendStream)(nil)
+var (
+	_ transport.SendStream = (*sendStream)(nil)
+	_ transport.Gauged     = (*sendStream)(nil)
+)
 
 // Acquire implements transport.SendStream.
 func (s *sendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
@@ -152,4 +155,11 @@ func (s *sendStream) Close() error {
 	done := wire.CDC{Kind: wire.CDCDone, Epoch: s.req.Epoch, Frame: s.ledger.Sent()}
 	s.mu.Unlock()
 	return s.close(clean, done)
+}
+
+// InUse implements transport.Gauged.
+func (s *sendStream) InUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.InUse()
 }

@@ -22,7 +22,10 @@ type RecvStream struct {
 	out    [wire.CDCSize]byte
 }
 
-var _ transport.RecvStream = (*RecvStream)(nil)
+var (
+	_ transport.RecvStream = (*RecvStream)(nil)
+	_ transport.Gauged     = (*RecvStream)(nil)
+)
 
 // Recv implements transport.RecvStream.
 func (s *RecvStream) Recv(ctx context.Context) (*transport.Slot, error) {
@@ -173,4 +176,11 @@ func (s *RecvStream) Close() error {
 	err := s.shut(clean)
 	s.slab.Drop()
 	return err
+}
+
+// InUse implements transport.Gauged.
+func (s *RecvStream) InUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.InUse()
 }

@@ -21,7 +21,10 @@ type SendStream struct {
 	left net.Buffers // what of vecs is not written yet
 }
 
-var _ transport.SendStream = (*SendStream)(nil)
+var (
+	_ transport.SendStream = (*SendStream)(nil)
+	_ transport.Gauged     = (*SendStream)(nil)
+)
 
 // Acquire implements transport.SendStream.
 func (s *SendStream) Acquire(ctx context.Context) (*transport.Slot, error) {
@@ -217,4 +220,11 @@ func (s *SendStream) Close() error {
 	err := s.shut(clean)
 	s.slab.Drop()
 	return err
+}
+
+// InUse implements transport.Gauged.
+func (s *SendStream) InUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.InUse()
 }
