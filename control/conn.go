@@ -106,6 +106,13 @@ func (c *Conn) Send(m wire.Message) error {
 	return c.enqueue(m)
 }
 
+// Queued is how many bytes wait to be written.
+func (c *Conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue)
+}
+
 // enqueue appends to the queue and wakes the writer. c.mu is held.
 func (c *Conn) enqueue(m wire.Message) error {
 	q, err := wire.AppendMessage(c.queue, m)

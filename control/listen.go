@@ -32,6 +32,9 @@ type ListenConfig struct {
 	Keys    *keys.Ring
 	NoAuth  bool // let anybody in
 	Pending int  // connections that have proved nothing, at once; 0: DefaultPending
+	// Met hears what became of each connection that is not for data, and how long that
+	// took. nil: nobody does.
+	Met func(o Outcome, took time.Duration)
 	Config
 }
 
@@ -198,6 +201,7 @@ func (l *Listener) begin(nc net.Conn) {
 
 // turnAway tells a client that there is no room, if there is room for that.
 func (l *Listener) turnAway(nc net.Conn) {
+	l.met(TurnedAway, time.Now())
 	select {
 	case l.no <- struct{}{}:
 	default:
@@ -216,33 +220,40 @@ func (l *Listener) turnAway(nc net.Conn) {
 // greet finds out what a connection is. One deadline covers all of it, so a
 // peer that says a byte a second gains nothing.
 func (l *Listener) greet(u *unproved) {
-	nc := u.nc
-	_ = nc.SetDeadline(time.Now().Add(l.cfg.Handshake))
+	nc, came := u.nc, time.Now()
+	_ = nc.SetDeadline(came.Add(l.cfg.Handshake))
 	stop := onDone(l.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p, err := readPreamble(nc)
 	l.new.step(u, time.Now())
 	switch {
 	case err != nil:
-		l.refuse(nc, err)
+		l.refuse(nc, err, came)
 	case p.Version != wire.Version:
+		l.met(OtherVersion, came)
 		l.refuseVersion(nc, p.Version)
 	case p.Kind == wire.KindControl:
-		l.prove(u, stop)
+		l.prove(u, stop, came)
 	case p.Kind == wire.KindData && l.cfg.Data != nil:
 		l.cfg.Data(nc)
 	default:
+		l.met(Foreign, came)
 		l.cfg.Logger.Info("a connection of a kind that none is expected of", "kind", string(p.Kind), "peer", nc.RemoteAddr())
 		_ = nc.Close()
 	}
 }
 
 // refuse closes a connection that is not ours; a browser is told.
-func (l *Listener) refuse(nc net.Conn, err error) {
+func (l *Listener) refuse(nc net.Conn, err error, came time.Time) {
 	defer func() { _ = nc.Close() }()
 	l.cfg.Logger.Info("not a client", "peer", nc.RemoteAddr(), "error", err)
 	var foreign *wire.ForeignError
-	if errors.As(err, &foreign) && foreign.Speaks == "http" {
+	if !errors.As(err, &foreign) {
+		l.met(BrokenOff, came)
+		return
+	}
+	l.met(Foreign, came)
+	if foreign.Speaks == "http" {
 		_, _ = io.WriteString(nc, "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nscp_rdma speaks its own protocol here\n")
 		linger(nc)
 	}
@@ -276,8 +287,9 @@ func preamble() []byte {
 
 // prove answers the preamble, has the client prove itself and gives the
 // connection to Accept. stop disarms the listener's end for it.
-func (l *Listener) prove(u *unproved, stop func()) {
+func (l *Listener) prove(u *unproved, stop func(), came time.Time) {
 	c, err := l.letIn(u, stop)
+	l.met(outcomeOf(err), came)
 	if err != nil {
 		l.tell(u.nc, err)
 		_ = u.nc.Close()
