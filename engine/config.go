@@ -213,6 +213,7 @@ type ServeConfig struct {
 	Quota  Quota         // of all sessions
 
 	Observer ServeObserver // nil: nobody watches
+	Meter    *Meter        // nil: nobody reads what is counted
 	Logger   hclog.Logger  // nil: silent
 }
 

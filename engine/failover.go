@@ -126,6 +126,7 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 		bytes += u.bytes
 	}
 	s.count.carriedAgain.Add(bytes)
+	st.lane.count.broken.Add(1)
 	s.log.Warn("a stream broke, others carry what it had under way", "rail", st.lane.rail, "stream", st.key.stream, "bytes", bytes, "error", cause)
 	s.routes.broke(st.lane, fmt.Errorf("rail %s: %w", st.lane.rail, cause), progress, time.Now())
 	return nil

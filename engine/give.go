@@ -37,6 +37,7 @@ func (r *receiver) give(ctx context.Context, m *wire.Fetch) error {
 		Delete: Delete{Wanted: true, Clean: func() bool { return !r.troubled.Load() }},
 	})
 	s.conn, s.id, s.key, s.asked, s.started = r.conn, r.id, r.key, true, r.started
+	s.meter = r.meter
 	s.cfg.Server.Addr = r.conn.RemoteAddr().String()
 	return s.end(ctx, r.giveBy(ctx, s, m))
 }
@@ -67,9 +68,7 @@ func (r *receiver) giveBy(ctx context.Context, s *sender, m *wire.Fetch) error {
 	s.over(all)
 	r.giving = given{from: paths, sender: s}
 	r.opened = true
-	if r.cfg.Observer != nil {
-		r.cfg.Observer.Started(r.info())
-	}
+	r.tellStarted()
 	s.scout = s.walkScout(ctx)
 	defer s.scout.stop()
 	if err := s.agree(r.least(m.Limits), s.way(), s.count.walkDone.Load()); err != nil {
@@ -131,7 +130,7 @@ func waysOf(reg *transport.Registry, mine probed, hello *wire.Hello, ways []wire
 			}
 			l := lanes[p.Client]
 			if l == nil {
-				l = &lane{rail: own.Name, count: &railCount{name: own.Name}}
+				l = &lane{rail: own.Name, count: &railCount{transport: tr.Name(), name: own.Name}}
 				lanes[p.Client] = l
 				rt.lanes = append(rt.lanes, l)
 			}

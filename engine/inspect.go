@@ -136,7 +136,7 @@ func (in *inspector) proveRails(ctx context.Context, tr transport.Transport) {
 		in.found.Passed = append(in.found.Passed, err)
 		return
 	}
-	for _, l := range lanesOf(pairs) {
+	for _, l := range lanesOf(tr.Name(), pairs) {
 		for _, pair := range l.pairs {
 			p := in.prove(ctx, tr, pair)
 			in.found.Pairs = append(in.found.Pairs, p)

@@ -60,6 +60,7 @@ type kit struct {
 	running  *engine.Server
 	purse    *purse // of every key; nil: there is no bound
 	begun    chan engine.SessionInfo
+	meter    *engine.Meter // nil: nobody watches
 }
 
 // faults are those of either end, and how a transfer must be for them to matter.
@@ -155,7 +156,7 @@ func start(t *testing.T, options ...func(*kit)) *kit {
 			}
 			return k.source(s), nil
 		},
-		Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit, Admits: k.admits,
+		Observer: k, Grace: k.grace, Once: k.once, Describe: k.describe, State: k.state, Addrs: k.addrs, Encrypt: k.encrypt, Limit: k.limit, Admits: k.admits, Meter: k.meter,
 		Allowance: func(keys.Holder) (engine.Allowance, error) {
 			if k.purse == nil {
 				return nil, nil

@@ -85,6 +85,9 @@ type receiver struct {
 	totals    recvTotals
 	problems  []string // of finished directories; under mu
 	done      chan wire.Totals
+
+	meter       *Meter
+	slotsJoined slotGauge
 }
 
 func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn) *receiver {
@@ -92,7 +95,7 @@ func newReceiver(cfg *ServeConfig, limits Limits, ro *roster, conn *control.Conn
 		roster: ro, leave: func() {}, vault: newVault(cfg.State, conn.Holder().Name),
 		cfg: cfg, limits: limits, conn: conn, log: loggerOr(cfg.Logger).With("peer", conn.RemoteAddr().String()),
 		files: map[uint64]*inFile{}, dirs: map[uint64]*inDir{}, groups: map[uint64]*inGroup{},
-		queue: newAdmitQueue(), out: newOutbox(), started: time.Now(), done: make(chan wire.Totals, 1),
+		queue: newAdmitQueue(), out: newOutbox(), started: time.Now(), done: make(chan wire.Totals, 1), meter: cfg.meter(),
 	}
 }
 
@@ -271,9 +274,7 @@ func (r *receiver) openTarget(o *wire.Open, grant localfs.SinkOptions) error {
 	r.tops = o.Tops
 	r.opened = true
 	r.log.Debug("target open", "path", r.base.Path, "since start", time.Since(r.started))
-	if r.cfg.Observer != nil {
-		r.cfg.Observer.Started(r.info())
-	}
+	r.tellStarted()
 	return r.conn.Send(&wire.Opened{
 		Target: []byte(r.base.Path), Grants: grants(grant), Window: uint32(r.limits.Window), Free: r.free(), Named: r.base.Name != "",
 	})

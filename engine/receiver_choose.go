@@ -34,6 +34,7 @@ func (r *receiver) passedOver(e *wire.Entry, parent *inDir, name string) bool {
 // passOver answers for an entry that is passed over, and for all that is in it.
 func (r *receiver) passOver(e *wire.Entry, parent *inDir) wire.Answer {
 	r.totals.skipped.Add(1)
+	r.totals.have.Add(uint64(e.Size))
 	if r.fetch != nil {
 		r.fetch.skippedBytes.Add(uint64(e.Size))
 	}

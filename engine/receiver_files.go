@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"scp_rdma/localfs"
 	"scp_rdma/wire"
@@ -232,14 +233,16 @@ func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error, 
 		return true, false, nil
 	}
 	account.to(DoingFiles)
-	err = f.commit()
+	err = f.commit(r)
 	f.cleanUp()
 	return false, true, err
 }
 
 // commit gives the file its name. f.mu is held.
-func (f *inFile) commit() error {
+func (f *inFile) commit(r *receiver) error {
+	begun := time.Now()
 	err := f.pending.Commit()
+	r.meter.commit.add(time.Since(begun))
 	f.books.stays = err == nil
 	return err
 }
@@ -374,7 +377,9 @@ func (f *inFile) putWhole(r *receiver, data []byte) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
+	begun := time.Now()
 	err = r.sink.PutFile(f.put, data)
+	r.meter.commit.add(time.Since(begun))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.books.stays = err == nil

@@ -23,6 +23,7 @@ func (r *receiver) tryLink(f *inFile) wire.Answer {
 		return failed(f.id, err)
 	case linked:
 		r.totals.links.Add(1)
+		r.totals.have.Add(uint64(f.put.Size))
 		if r.sum != wire.SumNone {
 			r.crew.aside(func(ctx context.Context) error { r.sumLink(ctx, f); return nil })
 			return wire.Answer{}

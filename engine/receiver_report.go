@@ -26,6 +26,9 @@ func (a *announced) add(e *wire.Entry) {
 // recvTotals counts what was made.
 type recvTotals struct {
 	files, dirs, symlinks, links, bytes, failed, skipped, dropped, unverified atomic.Uint64
+
+	damaged, have atomic.Uint64          // frames; bytes that are there, of what was announced
+	current       atomic.Pointer[inFile] // of which something came last
 }
 
 func (r *receiver) info() SessionInfo {
@@ -72,12 +75,16 @@ func (r *receiver) snapshot() Snapshot {
 	if s := r.giving.sender; s != nil {
 		return s.snapshot()
 	}
-	snap := Snapshot{Phase: PhaseSending, Started: r.started, Entries: r.found.entries.Load(), Files: r.found.files.Load(), Bytes: r.found.bytes.Load()}
-	t := r.counted()
-	snap.FilesDone = t.Files + t.Skipped + t.Links
-	if f := r.fetch; f != nil {
-		snap.WalkDone = f.walked.Load()
-		snap.BytesDone = f.skippedBytes.Load() + f.resumed.Load()
+	t := &r.totals
+	snap := Snapshot{
+		Phase: PhaseSending, Started: r.started, Entries: r.found.entries.Load(), Files: r.found.files.Load(), Bytes: r.found.bytes.Load(),
+		FilesDone: t.files.Load() + t.failed.Load() + t.skipped.Load() + t.links.Load(),
+		WalkDone:  r.finished() || r.fetch != nil && r.fetch.walked.Load(),
+	}
+	snap.FilesDone = min(snap.FilesDone, snap.Files)
+	snap.BytesDone = min(t.have.Load(), snap.Bytes)
+	if f := t.current.Load(); f != nil {
+		snap.Current = f.parent.path(f.name)
 	}
 	if in := r.watched.Load(); in != nil {
 		snap.Transport, snap.Rails = in.counted()
@@ -85,9 +92,7 @@ func (r *receiver) snapshot() Snapshot {
 	}
 	for _, rail := range snap.Rails {
 		snap.StreamsRun += rail.Streams
-		snap.BytesDone += rail.Bytes
 	}
-	snap.BytesDone = min(snap.BytesDone, snap.Bytes)
 	return snap
 }
 

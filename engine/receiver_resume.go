@@ -69,6 +69,7 @@ func (r *receiver) skip(f *inFile, found localfs.Found) wire.Answer {
 		r.sink.Forget(f.put)
 	}
 	r.totals.skipped.Add(1)
+	r.totals.have.Add(uint64(f.put.Size))
 	if r.fetch != nil {
 		r.fetch.skippedBytes.Add(uint64(f.put.Size))
 	}
@@ -279,6 +280,7 @@ func (r *receiver) haveOf(f *inFile, id localfs.FileID, length int, head wire.Jo
 	a := wire.Answer{ID: f.id, Action: wire.ActionNeed}
 	for _, s := range have.list {
 		a.Have = append(a.Have, wire.Range{From: s.from, To: s.to})
+		r.totals.have.Add(uint64(s.to - s.from))
 	}
 	if r.fetch != nil {
 		r.fetch.resumes(a.Have)

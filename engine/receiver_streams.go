@@ -184,7 +184,9 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	in.joined(m.Stream, w.count, m.Local)
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	in.clocks.crowd.change(1, 0)
+	leave := in.r.slotsJoined.join(st, req.Slots, w.count)
 	err = w.run(ctx)
+	leave()
 	in.clocks.crowd.change(-1, 0)
 	closeErr := st.Close()
 	switch {
@@ -195,6 +197,9 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 		return nil
 	case ctx.Err() == nil && !broke(err):
 		return err // the peer breaks the rules, or nothing can be written any more
+	}
+	if ctx.Err() == nil {
+		w.count.broken.Add(1)
 	}
 	logger.Info("stream ended", "error", err)
 	tell(err)
@@ -257,11 +262,11 @@ func (in *inStreams) count(name, rail string) *railCount {
 	defer in.mu.Unlock()
 	in.name = name
 	for _, c := range in.rails {
-		if c.name == rail {
+		if c.name == rail && c.transport == name {
 			return c
 		}
 	}
-	c := &railCount{name: rail}
+	c := &railCount{transport: name, name: rail}
 	in.rails = append(in.rails, c)
 	return c
 }

@@ -27,7 +27,7 @@ func (r *receiver) readBack(ctx context.Context, f *inFile) {
 		return
 	}
 	if err == nil {
-		err = f.commit()
+		err = f.commit(r)
 	}
 	f.cleanUp()
 	f.mu.Unlock()

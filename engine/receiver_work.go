@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"scp_rdma/transport"
 	"scp_rdma/wire"
@@ -42,11 +43,13 @@ func newRecvWorker(r *receiver, st transport.RecvStream, key streamKey, count *r
 
 // run takes frames until the stream ends; io.EOF after a clean close.
 func (w *recvWorker) run(ctx context.Context) error {
-	for {
+	for idle := time.Now(); ; {
 		w.clock.to(DoingFrames)
 		w.crowd.change(0, 1)
 		slot, err := w.stream.Recv(ctx)
 		w.crowd.change(0, -1)
+		came := time.Now()
+		w.count.waited.Add(int64(came.Sub(idle)))
 		if err != nil {
 			return err
 		}
@@ -62,6 +65,8 @@ func (w *recvWorker) run(ctx context.Context) error {
 		if err = pace(ctx, w.r.cfg.Limit, int(w.head.DataLen)); err == nil {
 			err = w.stream.Release(slot)
 		}
+		idle = time.Now()
+		w.r.meter.turnaround[Receiving].add(idle.Sub(came))
 		w.r.out.result(units, corrupt, list)
 		if err != nil {
 			return err
@@ -81,8 +86,10 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 	}
 	w.count.bytes.Add(uint64(len(data)))
 	w.clock.bytes.Add(uint64(len(data)))
+	w.count.frames.Add(1)
 	if w.head.Protection == wire.ProtectXXH3 && wire.Sum(data) != w.head.DataSum {
 		w.damaged++
+		w.r.totals.damaged.Add(1)
 		level := hclog.Warn
 		if w.damaged > 1 { // the sender counts them all
 			level = hclog.Debug
@@ -163,6 +170,7 @@ func inFileBounds(c wire.Chunk, size int64) error {
 // result; the others go on.
 func (w *recvWorker) apply(frame []byte) []wire.Result {
 	var list []wire.Result
+	var put int64 // bytes of files, holes included
 	used := 0
 	for i, f := range w.files {
 		c := w.head.Chunks[i]
@@ -187,10 +195,15 @@ func (w *recvWorker) apply(frame []byte) []wire.Result {
 			w.r.totals.dropped.Add(1)
 			continue
 		}
+		if err == nil {
+			put += chunkLen(c, f.put.Size)
+			w.r.totals.current.Store(f)
+		}
 		if done {
 			list = append(list, w.r.end(f, err))
 		}
 	}
+	w.r.totals.have.Add(uint64(put))
 	return list
 }
 

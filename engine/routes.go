@@ -90,7 +90,7 @@ func findRoutes(reg *transport.Registry, mine probed, hello *wire.Hello, path tr
 		pairs, err := pairRails(tr, mine, hello, path)
 		switch {
 		case err == nil:
-			all = append(all, &route{tr, lanesOf(pairs)})
+			all = append(all, &route{tr, lanesOf(tr.Name(), pairs)})
 		case len(all) == 0 && !(shortcut(tr) && reg.Len() > 1):
 			passed = append(passed, err)
 		}
@@ -127,13 +127,13 @@ func pairRails(tr transport.Transport, mine probed, hello *wire.Hello, path tran
 	return pairs, nil
 }
 
-func lanesOf(pairs []transport.RailPair) []*lane {
+func lanesOf(name string, pairs []transport.RailPair) []*lane {
 	var lanes []*lane
 	at := map[string]*lane{}
 	for _, p := range pairs {
 		l := at[p.Local.Name]
 		if l == nil {
-			l = &lane{rail: p.Local.Name, count: &railCount{name: p.Local.Name}}
+			l = &lane{rail: p.Local.Name, count: &railCount{transport: name, name: p.Local.Name}}
 			at[p.Local.Name] = l
 			lanes = append(lanes, l)
 		}

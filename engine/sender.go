@@ -76,6 +76,9 @@ type sender struct {
 	dropped wire.Dropped
 	deleted uint64
 	dry     dry
+
+	meter       *Meter
+	slotsJoined slotGauge
 }
 
 // sent is what one unit carried, and over which stream.
@@ -100,10 +103,12 @@ type counters struct {
 
 // railCount counts what one rail carries.
 type railCount struct {
-	name    string
-	peer    atomic.Pointer[string] // the rail its last stream was joined with
-	streams atomic.Int64
-	bytes   atomic.Uint64
+	transport, name string
+	peer            atomic.Pointer[string] // the rail its last stream was joined with
+	streams, open   atomic.Int64           // there were at most; joined now
+	bytes, frames   atomic.Uint64
+	broken          atomic.Uint64 // streams
+	waited          atomic.Int64  // for the next slot or frame, of all streams, ns
 }
 
 // peerName is the rail at the other end, "" as long as nothing is joined.
@@ -124,6 +129,7 @@ func newSender(cfg SendConfig) *sender {
 		opened:  make(chan struct{}),
 		summary: make(chan *wire.Summary, 1),
 		started: time.Now(),
+		meter:   NewMeter(), // nobody reads it, unless give puts the server's here
 	}
 	s.wake = sync.NewCond(&s.mu)
 	s.walking = newClock(s.started)

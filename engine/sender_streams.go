@@ -74,7 +74,9 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 func (s *sender) feed(ctx context.Context, st *joined) error {
 	w := newSendWorker(s, st, st.key, st.lane.count)
 	stop := s.heed(st)
+	leave := s.slotsJoined.join(st.SendStream, s.slots, st.lane.count)
 	err := w.run(st.living.ctx)
+	leave()
 	stop()
 	if errors.Is(err, errStreamLost) || errors.Is(err, errBroken) {
 		err = withOwnReason(ctx, st, err)

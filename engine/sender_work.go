@@ -21,7 +21,8 @@ type sendWorker struct {
 	items  []*item    // of the unit at hand
 	seal   *frameSeal // nil: frames aren't sealed
 
-	unflushed bool // something was sent since the last Flush
+	unflushed bool      // something was sent since the last Flush
+	idle      time.Time // since then the next slot is waited for
 }
 
 // idleFlush: a stream without a unit for so long looks whether all that it sent has
@@ -32,12 +33,15 @@ const idleFlush = 100 * time.Millisecond
 // run carries units until there are no more. The slot comes first: a worker
 // without a credit does not sit on a unit that another could carry.
 func (w *sendWorker) run(ctx context.Context) error {
-	for {
+	for w.idle = time.Now(); ; {
 		w.clock.to(DoingCredits)
 		slot, err := w.stream.Acquire(ctx)
+		took := time.Since(w.idle)
+		w.count.waited.Add(int64(took))
 		if err != nil {
 			return err
 		}
+		w.s.meter.credit.add(took)
 		more, err := w.carry(ctx, slot)
 		if err != nil || !more {
 			return err
@@ -54,13 +58,17 @@ func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, err
 			return false, err
 		}
 		w.clock.to(DoingRead)
+		begun := time.Now()
 		f, err := w.fill(u, w.space(slot))
 		if err != nil {
 			w.stream.Discard(slot)
 			return false, err
 		}
 		if len(f.chunks) > 0 {
-			return true, w.send(ctx, slot, f)
+			err := w.send(ctx, slot, f)
+			w.idle = time.Now()
+			w.s.meter.turnaround[Sending].add(w.idle.Sub(begun))
+			return true, err
 		}
 	}
 }
@@ -225,6 +233,7 @@ func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) e
 		return err
 	}
 	w.carried(f.used)
+	w.count.frames.Add(1)
 	w.unflushed = true
 	w.clock.to(DoingSend)
 	return w.stream.Send(ctx, slot)

@@ -86,6 +86,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	actx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.stop = stop
+	s.cfg.Meter = s.cfg.meter()
+	s.cfg.Meter.watch(s.quota, s.cfg.Listener.Pending)
 	// Sessions outlive ctx for the grace time.
 	run, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
@@ -124,9 +126,11 @@ func (s *Server) serveOne(ctx context.Context, conn *control.Conn) {
 	defer free()
 	limits.Memory = memory
 	r := newReceiver(&s.cfg, limits, s.roster, conn)
+	r.meter.enter(r)
 	ctx, leave := s.enter(ctx, r)
 	defer leave()
 	err = r.session(ctx)
+	r.meter.leave(r, err)
 	switch {
 	case r.inspected:
 		r.log.Info("inspected", "error", err)
@@ -145,6 +149,7 @@ func (s *Server) serveOne(ctx context.Context, conn *control.Conn) {
 
 // turnAway tells a client that there is no room for it.
 func (s *Server) turnAway(conn *control.Conn, err error) {
+	s.cfg.Meter.turnedAway.Add(1)
 	loggerOr(s.cfg.Logger).Warn("turned away", "peer", conn.RemoteAddr(), "name", conn.Holder().Name, "key", conn.Holder().Key, "error", err)
 	_ = conn.Send(ByeFor(err)) // one that is gone need not know
 	_ = conn.Close()
