@@ -76,7 +76,7 @@ $(LINT): | go
 
 # The race detector needs a C compiler, the end-to-end tests network namespaces and a real sshd.
 test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter rsync:rsync openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc bash-completion:/usr/share/bash-completion/bash_completion zsh:zsh fish:fish man-db:man systemd:systemd-socket-activate acl:setfacl xxhash:xxh128sum
+	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter rsync:rsync openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc bash-completion:/usr/share/bash-completion/bash_completion zsh:zsh fish:fish man-db:man systemd:systemd-socket-activate acl:setfacl xxhash:xxh128sum chromium:chromium prometheus:prometheus
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...
 
 test-kubernetes: go ## the Kubernetes example against the types of its API, which are a module of their own

@@ -30,6 +30,7 @@ type estate struct {
 	root *localfs.Root
 	ring *keys.Ring      // nil: anybody
 	keep *confine.Keeper // of the files that are read again; nil: this process can read them, or there are none
+	seen net.Listener    // for --metrics; nil: not asked for
 	papers
 
 	store *state.Store // opened by remember; nil: there is none
@@ -43,6 +44,8 @@ type papers struct {
 	Words     string           // a line more, of a key that was just made
 	Ring      []byte           // keys.Ring.Secrets
 	Forgetful bool             // there is nowhere to remember anything
+	Kept      bool             // the keeper of files is among what is left
+	Seen      bool             // and so is the port for --metrics
 	SSH       *overssh.Request // of the client that had this server started
 	Rest      string           // of the path in it, below the root
 	Config    []configText     // the files of settings
@@ -69,11 +72,15 @@ func (o *options) open(ctx context.Context, e env) (*estate, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
+	seen, err := o.metrics.listen(ctx, o.network())
+	if err != nil {
+		return nil, errors.Join(err, ln.Close(), root.Close())
+	}
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		dir = o.dir // the current directory is gone; the name is still right
 	}
-	return &estate{ln: ln, root: root, ring: d.ring, papers: papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
+	return &estate{ln: ln, root: root, ring: d.ring, seen: seen, papers: papers{Path: o.dir, Dir: dir, Says: d.says, Words: d.words, Config: o.texts}}, nil
 }
 
 // bindTo opens the port.
@@ -82,7 +89,7 @@ func (o *options) bindTo(ctx context.Context, port uint16) (net.Listener, error)
 }
 
 // close gives up what was opened.
-func (s *estate) close() error { return errors.Join(s.ln.Close(), s.root.Close()) }
+func (s *estate) close() error { return errors.Join(s.ln.Close(), s.root.Close(), s.unseen()) }
 
 // bequeath starts the program anew, as the heir of all this. It returns only if that fails.
 func (s *estate) bequeath(e env) (err error) {
@@ -91,6 +98,7 @@ func (s *estate) bequeath(e env) (err error) {
 			return err
 		}
 	}
+	s.Kept, s.Seen = s.keep != nil, s.seen != nil
 	text, err := json.Marshal(s.papers)
 	if err != nil {
 		return err
@@ -114,6 +122,13 @@ func (s *estate) bequeath(e env) (err error) {
 	files := []*os.File{root, port, written}
 	if s.keep != nil {
 		files = append(files, s.keep.File())
+	}
+	if s.seen != nil {
+		f, err := s.seen.(*net.TCPListener).File()
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
 	}
 	deafToStatus()
 	return e.anew(environ, files...)
@@ -146,7 +161,7 @@ func inherit(e env) (*estate, error) {
 }
 
 func heirOf(left []*os.File) (*estate, error) {
-	if len(left) < 3 || len(left) > 4 {
+	if len(left) < 3 {
 		return nil, fmt.Errorf("%d files", len(left))
 	}
 	root, port, written := left[0], left[1], left[2]
@@ -155,11 +170,6 @@ func heirOf(left []*os.File) (*estate, error) {
 		return nil, err
 	}
 	s := &estate{}
-	if len(left) == 4 {
-		if s.keep, err = confine.Kept(left[3]); err != nil {
-			return nil, err
-		}
-	}
 	if err := json.Unmarshal(text, &s.papers); err != nil {
 		return nil, err
 	}
@@ -175,6 +185,29 @@ func heirOf(left []*os.File) (*estate, error) {
 	if err := port.Close(); err != nil {
 		return nil, err
 	}
+	if err := s.takeRest(left[3:]); err != nil {
+		return nil, err
+	}
 	s.root, err = localfs.InheritRoot(root, s.Path)
 	return s, err
+}
+
+// takeRest takes what not every server has.
+func (s *estate) takeRest(left []*os.File) (err error) {
+	if s.Kept && len(left) > 0 {
+		if s.keep, err = confine.Kept(left[0]); err != nil {
+			return err
+		}
+		left = left[1:]
+	}
+	if s.Seen && len(left) > 0 {
+		if s.seen, err = net.FileListener(left[0]); err == nil {
+			err = left[0].Close()
+		}
+		left = left[1:]
+	}
+	if err == nil && (len(left) > 0 || s.Kept != (s.keep != nil) || s.Seen != (s.seen != nil)) {
+		err = errors.New("not all files that there should be")
+	}
+	return err
 }

@@ -61,6 +61,7 @@ type options struct {
 	selection                                selection
 	user                                     string
 	noLandlock                               bool
+	metrics                                  metricsValue
 
 	transport string
 	verbose   int
@@ -206,6 +207,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.StringVar(&o.authorized, "authorized", "", "take the keys in `FILE`, a line each: NAME KEY [dir=SUB] [rights=write,...] [quota=SIZE]; KEY is the text of a key file; SIGHUP reads it again")
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
+	f.Var(&o.metrics, "metrics", "show what the server does, to people and to Prometheus, over HTTP at `ADDR`: a port, which is on loopback then, or ADDRESS:PORT; who reaches it may read it, and none but this host's users sees names of files")
 	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")
 	f.BoolVar(&o.noLandlock, "no-landlock", false, "don't have the kernel confine this server to DIR, its state and what it reads of the system (Landlock, Linux 5.19)")
 	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root); acl (ACLs); delete (what they no longer have)")

@@ -41,7 +41,7 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 	}
 	in, err := listen(ctx, o, s, log)
 	if err != nil {
-		return err
+		return errors.Join(err, s.unseen())
 	}
 	l := newLive(o, s, in, con, log)
 	defer l.close()
@@ -56,6 +56,11 @@ func serve(ctx context.Context, e env, con *console, o *options, log hclog.Logge
 		con.line("scp_rdma: WARNING: --no-auth: whoever reaches " + in.ln.Addr().String() + " may write into " + quote(o.dir) + ", unseen by name, and may pose as this server")
 	}
 	log.Info("serving", "address", in.ln.Addr(), "allow", o.allow, "once", o.once, "grace", o.grace)
+	unwatch, err := s.watch(ctx, con, o, in, log)
+	if err != nil {
+		return errors.Join(err, in.ln.Close())
+	}
+	defer unwatch()
 	seen := &arrivals{con: con}
 	con.ask.begin(seen.tells)
 	defer con.ask.end()
@@ -96,6 +101,7 @@ func (s *estate) receive(ctx context.Context, e env, o *options, in *intake, cfg
 	}
 	cfg.Addrs = func() []string { return reachable(in.ln.Addr()) }
 	cfg.Describe = func(ctx context.Context) []byte { return describe(ctx, o, log) }
+	cfg.Meter = in.meter
 	cfg.Limits, cfg.Logger = o.limits.session(), log.Named("engine")
 	return run(ctx, cfg)
 }
@@ -113,6 +119,7 @@ func sinkAt(root *localfs.Root, dir string, so localfs.SinkOptions) (engine.Sink
 type intake struct {
 	ln     *control.Listener
 	reg    *transport.Registry
+	meter  *engine.Meter
 	names  []string // of the transports that work now
 	whyNot []error  // of those that don't
 }
@@ -122,8 +129,9 @@ func listen(ctx context.Context, o *options, s *estate, log hclog.Logger) (*inta
 	// Where data goes is known only when the port is; data comes only after
 	// a session began, so nobody meets the gap.
 	var take atomic.Pointer[func(net.Conn)]
+	meter := engine.NewMeter()
 	ln, err := control.Listen(ctx, control.ListenConfig{
-		Listener: s.ln, Keys: s.ring, NoAuth: o.noAuth, Pending: o.limits.handshakes,
+		Listener: s.ln, Keys: s.ring, NoAuth: o.noAuth, Pending: o.limits.handshakes, Met: meter.Met,
 		Config: control.Config{Handshake: o.limits.handshake, Timeout: o.timeout, Logger: log.Named("control")},
 		Data: func(c net.Conn) {
 			if t := take.Load(); t != nil {
@@ -137,7 +145,7 @@ func listen(ctx context.Context, o *options, s *estate, log hclog.Logger) (*inta
 		return nil, errors.Join(err, s.ln.Close())
 	}
 	reg, handle, err := serverTransports(o, ln.Addr(), log)
-	in := &intake{ln: ln, reg: reg}
+	in := &intake{ln: ln, reg: reg, meter: meter}
 	if err == nil {
 		in.names, in.whyNot, err = usable(ctx, o, reg)
 	}

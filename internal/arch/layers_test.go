@@ -34,6 +34,7 @@ func layers() map[string][]string {
 		"modes":                   {},
 		"sums":                    {},
 		"sweep":                   {"engine"},
+		"metrics":                 {"engine", "control"},
 		"overssh":                 {},
 		"confine":                 {},
 		"topology":                {},
@@ -64,6 +65,11 @@ func homes() map[string][]string {
 		"github.com/coreos/go-systemd/v22/daemon":     {"cmd"},
 		"github.com/coreos/go-systemd/v22/activation": {"cmd"},
 		"go.yaml.in/yaml/v3":                          {"config"},
+		"net/http":                                    {"metrics"},
+
+		"github.com/prometheus/client_golang/prometheus":            {"metrics"},
+		"github.com/prometheus/client_golang/prometheus/promhttp":   {"metrics"},
+		"github.com/prometheus/client_golang/prometheus/collectors": {"metrics"},
 	}
 }
 
@@ -158,6 +164,10 @@ func TestTheLayerRulesFindFaults(t *testing.T) {
 		"cgo is not for tests either":               {"wire/a_test.go", "C", true},
 		"the state needs keys":                      {"state/a.go", "scp_rdma/keys", false},
 		"the state knows no files":                  {"state/a.go", "scp_rdma/localfs", true},
+		"the engine knows no Prometheus":            {"engine/a.go", "github.com/prometheus/client_golang/prometheus", true},
+		"what is shown comes from the engine":       {"metrics/a.go", "scp_rdma/engine", false},
+		"and from no file system":                   {"metrics/a.go", "scp_rdma/localfs", true},
+		"nothing else speaks HTTP":                  {"cmd/scp_rdma/a.go", "net/http", true},
 		"a folder without a layer is not forgotten": {"other/a.go", "scp_rdma/wire", true},
 	} {
 		t.Run(name, func(t *testing.T) {
