@@ -107,7 +107,7 @@ func TestAllOfAFileIsTriedAtOnce(t *testing.T) {
 		"client: {streams: 999999999999999999}":     "-j 999999999999999999: it takes 1 to 64 streams",
 		"client: {filter-from: /nowhere/rules}":     "/nowhere/rules",
 		"client: {encrypt: true, no-encrypt: true}": "contradict each other (--encrypt is from ",
-		"server: {allow: [all]}":                    "--allow all: it takes owner, special, xattr, xattr-all, delete (--allow is from ",
+		"server: {allow: [all]}":                    "--allow all: it takes owner, special, xattr, xattr-all, acl, delete (--allow is from ",
 	} {
 		if _, stderr := settled(t, text, ""); !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: %s, want %s", text, stderr, want)
