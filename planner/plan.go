@@ -12,6 +12,7 @@ type Plan struct {
 	turn     int          // whose turn it is of these
 	small    queue[Chunk] // files that fit a slot
 	flip     bool         // whose turn it is when both lines wait
+	gradual  []gradual    // files that must not be handed out whole at once; few
 }
 
 // New makes an empty plan.
@@ -40,7 +41,7 @@ func (p *Plan) GiveBack(c Chunk) { p.returned = append(p.returned, c) }
 
 // Empty says whether Next has nothing to hand out.
 func (p *Plan) Empty() bool {
-	return len(p.returned) == 0 && !p.ranges() && p.small.len() == 0
+	return len(p.returned) == 0 && !p.ranges() && p.small.len() == 0 && p.ready() < 0
 }
 
 // Next hands out the next unit, false if there is none now. What was given
@@ -51,6 +52,9 @@ func (p *Plan) Next() (Unit, bool) {
 		c := p.returned[n-1]
 		p.returned = p.returned[:n-1]
 		return Unit{Chunks: []Chunk{c}}, true
+	}
+	if i := p.ready(); i >= 0 {
+		return p.nextGradual(i), true
 	}
 	p.flip = !p.flip
 	switch {

@@ -212,6 +212,86 @@ func checkOnce(t *testing.T, id uint64, size int64, seen map[int64]int) {
 	}
 }
 
+func TestAGradualFileIsHandedOutAsFarAsItMayBe(t *testing.T) {
+	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
+	c := func(off, n, size int64) []Unit { return []Unit{{[]Chunk{{ID: 1, Off: off, Len: n, Size: size}}}} }
+	steps := []struct {
+		name string
+		do   func()
+		want []Unit
+	}{
+		{"nothing at first", func() { p.AddGradual(1, 0, Unknown) }, nil},
+		{"not what fills no slot", func() { p.Extend(1, 999) }, nil},
+		{"what does", func() { p.Extend(1, 1001) }, c(0, 1000, Unknown)},
+		{"not less than before", func() { p.Extend(1, 5) }, nil},
+		{"exactly a slot", func() { p.Extend(1, 2000) }, c(1000, 1000, Unknown)},
+		{"the end, of which nothing is left", func() { p.End(1, 2000) }, c(2000, 0, 2000)},
+		{"nothing after the end", func() { p.Extend(1, 9000) }, nil},
+		{"an empty one at once", func() { p.AddGradual(1, 0, 0) }, c(0, 0, 0)},
+		{"nothing of one of known size", func() { p.AddGradual(1, 500, 1700) }, nil},
+		{"a range of it", func() { p.Extend(1, 1600) }, c(500, 1000, 1700)},
+		{"its end, and no more", func() { p.Extend(1, 5000) }, c(1500, 200, 1700)},
+	}
+	for _, s := range steps {
+		s.do()
+		if empty := p.Empty(); empty != (s.want == nil) {
+			t.Errorf("%s: empty %v", s.name, empty)
+		}
+		if diff := cmp.Diff(s.want, units(p)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", s.name, diff)
+		}
+	}
+}
+
+// FuzzGradual: whatever is extended and given back, and when, every byte before the limit is
+// handed out once, in order but for what was given back, and none behind it.
+func FuzzGradual(f *testing.F) {
+	for seed := range uint64(8) {
+		f.Add(seed, 1+int(seed)*97)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, slot int) {
+		rng, cfg := rand.New(rand.NewPCG(seed, 2)), Config{SlotSize: 1 + abs(slot)%5000, MaxChunks: 4}
+		p, size := New(cfg), rng.Int64N(20*int64(cfg.SlotSize))
+		known := rng.IntN(2) == 0
+		told := int64(Unknown)
+		if known {
+			told = size
+		}
+		p.AddGradual(1, 0, told)
+		limit, at, seen := int64(0), int64(0), map[int64]int{}
+		for done := false; !done; {
+			limit = min(limit+rng.Int64N(3*int64(cfg.SlotSize)), size)
+			p.Extend(1, limit)
+			if done = limit == size; done && !known {
+				p.End(1, size)
+			}
+			for u, ok := p.Next(); ok; u, ok = p.Next() {
+				checkUnit(t, cfg, u)
+				c := u.Chunks[0]
+				if c.Off+c.Len > limit || c.Off > at {
+					t.Fatalf("%+v, of which %d may be handed out and %d were", c, limit, at)
+				}
+				at = max(at, c.Off+c.Len)
+				if rng.IntN(4) == 0 && seen[c.Off] == 0 && c.Len > 0 {
+					seen[c.Off]-- // it comes once more
+					p.GiveBack(c)
+				}
+				for off := c.Off; off < c.Off+c.Len; off += max(c.Len, 1) {
+					seen[off]++
+				}
+			}
+		}
+		for off, n := range seen {
+			if n != 1 {
+				t.Errorf("the range at %d came %d times", off, n)
+			}
+		}
+		if at != size || !p.Empty() {
+			t.Errorf("%d bytes of %d, empty %v", at, size, p.Empty())
+		}
+	})
+}
+
 func TestMemoryFollowsWhatWaits(t *testing.T) {
 	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
 	for i := range uint64(100_000) {

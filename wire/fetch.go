@@ -21,6 +21,7 @@ type Fetch struct {
 	Dry        bool     `cbor:"16,keyasint,omitempty"` // as Open's
 	OneFS      bool     `cbor:"15,keyasint,omitempty"` // leave out what is mounted below
 	ACL        bool     `cbor:"18,keyasint,omitempty"` // as Owner
+	Ordered    bool     `cbor:"17,keyasint,omitempty"` // it is one file, and goes in order (StreamWindow), without holes
 }
 
 // Way is a transport, and which rails the client can join over it, best first for each of

@@ -237,6 +237,7 @@ type Entry struct {
 	Young     bool    `cbor:"18,keyasint,omitempty"` // written so lately that it may be again without its mtime showing it
 	ACL       []ACE   `cbor:"20,keyasint,omitempty"`
 	Default   []ACE   `cbor:"21,keyasint,omitempty"` // the ACL of what is made in a directory
+	Stream    bool    `cbor:"19,keyasint,omitempty"` // a file of no known size: the chunk with the seal ends it, which may be empty. It goes in order (StreamWindow)
 }
 
 // Bits of Entry.GroupPos.

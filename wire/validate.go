@@ -227,6 +227,7 @@ func (e *Entry) validateKind() error {
 		check{e.Kind == KindSymlink && len(e.ACL) > 0 || e.Kind != KindDir && len(e.Default) > 0, "an ACL does not fit the kind"},
 		check{e.Kind != KindFile && (e.Group != 0 || e.Replaces != 0), "only files have groups and second tries"},
 		check{e.Replaces != 0 && e.Replaces == e.ID, "it replaces itself"},
+		check{e.Stream && (e.Kind != KindFile || e.Size != 0 || e.Group != 0 || e.Replaces != 0), "a stream is a file of no known size, alone, and comes once"},
 	)
 }
 
@@ -248,7 +249,7 @@ func (e *Entry) equalPlain(o *Entry) bool {
 		e.Mode == o.Mode && e.MtimeSec == o.MtimeSec && e.MtimeNsec == o.MtimeNsec && len(e.Link) == 0 &&
 		e.Group == o.Group && e.GroupPos == o.GroupPos && e.UID == o.UID && e.GID == o.GID &&
 		e.User == o.User && e.GroupName == o.GroupName && len(e.Xattrs) == 0 && e.Replaces == o.Replaces &&
-		e.Young == o.Young && len(e.ACL)+len(e.Default) == 0
+		e.Young == o.Young && e.Stream == o.Stream && len(e.ACL)+len(e.Default) == 0
 }
 
 // ValidName says whether name is one path component: 1 to 255 bytes, no slash,

@@ -35,6 +35,10 @@ func TestEntryRefuses(t *testing.T) {
 		"a second try of itself":  func(e *Entry) { e.Replaces = e.ID },
 		"a directory come again":  func(e *Entry) { e.Kind, e.Replaces = KindDir, 1 },
 		"an end without an id":    func(e *Entry) { *e = Entry{Kind: KindDirEnd} },
+		"a stream with a size":    func(e *Entry) { e.Stream, e.Size = true, 1 },
+		"a stream with a group":   func(e *Entry) { e.Stream, e.Group = true, 1 },
+		"a stream come again":     func(e *Entry) { e.Stream, e.Replaces = true, 1 },
+		"a stream of directories": func(e *Entry) { e.Stream, e.Kind = true, KindDir },
 		"its own parent":          func(e *Entry) { e.Parent = e.ID },
 		"an end with a name":      func(e *Entry) { e.Kind, e.Parent = KindDirEnd, 0 },
 	}
