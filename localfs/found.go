@@ -10,11 +10,12 @@ import (
 func foundOf(st *unix.Stat_t) Found {
 	return Found{
 		ID: fileID(st), Size: st.Size, MtimeSec: st.Mtim.Sec, MtimeNsec: uint32(st.Mtim.Nsec),
-		CtimeSec: st.Ctim.Sec, CtimeNsec: uint32(st.Ctim.Nsec),
+		CtimeSec: st.Ctim.Sec, CtimeNsec: uint32(st.Ctim.Nsec), Dir: st.Mode&unix.S_IFMT == unix.S_IFDIR,
 	}
 }
 
-// Look says what regular file is there under the name; false: none is. Where this
+// Look says what regular file is there under the name; false: none is, but what is may still
+// be a directory. Where this
 // session made the directory nothing can be that it did not put there, and nobody looks.
 func (s *Sink) Look(p Put) (Found, bool, error) {
 	if err := checkEntry(p.Dir, p.Name); err != nil {

@@ -2,6 +2,7 @@ package localfs
 
 import (
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -48,12 +49,15 @@ func (s *Sink) CreateFile(p Put) (PendingFile, error) {
 }
 
 func (s *Sink) create(p Put) (*pending, error) {
-	if p.Size < 0 {
+	if p.Size < Unsized {
 		return nil, fmt.Errorf("size %d: %w", p.Size, unix.EINVAL)
 	}
 	f, err := s.begin(p)
 	if err != nil {
 		return nil, err
+	}
+	if p.Size == Unsized {
+		return f, nil
 	}
 	if err := eintr(func() error { return unix.Ftruncate(f.fd, p.Size) }); err != nil {
 		f.Discard()
@@ -101,10 +105,18 @@ func (f *pending) WriteAt(p []byte, off int64) error {
 }
 
 func (f *pending) writeAt(p []byte, off int64) error {
-	if off < 0 || off > f.put.Size || int64(len(p)) > f.put.Size-off {
+	if size := f.put.most(); off < 0 || off > size || int64(len(p)) > size-off {
 		return fmt.Errorf("%d bytes at %d of a file of %d: %w", len(p), off, f.put.Size, unix.EINVAL)
 	}
 	return pwriteFull(f.fd, p, off)
+}
+
+// most is how long the file may become, bytes.
+func (p *Put) most() int64 {
+	if p.Size == Unsized {
+		return math.MaxInt64
+	}
+	return p.Size
 }
 
 // Hole is a no-op: a file is made as one hole.

@@ -214,8 +214,8 @@ func TestWritesStayWithinTheSize(t *testing.T) {
 		}
 	}
 	must(t, f.WriteAt([]byte("78"), 6))
-	if f, err := s.CreateFile(Put{Dir: s.base.Dir, Name: "neg", Size: -1}); !errors.Is(err, unix.EINVAL) {
-		t.Errorf("a file of -1 bytes: %v, %v", f, err)
+	if f, err := s.CreateFile(Put{Dir: s.base.Dir, Name: "neg", Size: -2}); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("a file of -2 bytes: %v, %v", f, err)
 	}
 	if err := s.PutFile(Put{Dir: s.base.Dir, Name: "lie", Size: 3}, []byte("four")); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("four bytes for a file of three: %v", err)
@@ -291,4 +291,23 @@ func TestModesAreKeptWhateverNewFilesGet(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What has no size gets the one that is written to it, in whatever order.
+func TestAFileOfNoKnownSize(t *testing.T) {
+	everyWay(t, func(t *testing.T, s *session) {
+		p := filePut(s.base.Dir, "f", "")
+		p.Size = Unsized
+		f, err := s.CreateFile(p)
+		must(t, err)
+		must(t, f.WriteAt([]byte("end"), 5))
+		must(t, f.WriteAt([]byte("begin"), 0))
+		if err := f.WriteAt([]byte("x"), -1); err == nil {
+			t.Error("before its begin")
+		}
+		must(t, f.Commit())
+		if b, err := os.ReadFile(filepath.Join(s.root.Path(), "f")); err != nil || string(b) != "beginend" {
+			t.Errorf("%q %v", b, err)
+		}
+	})
 }

@@ -54,6 +54,7 @@ type Entry struct {
 	Name   string // one path component, the bytes the file system gave
 	Size   int64
 	Sparse bool   // has fewer blocks than its size needs
+	Stream bool   // its size is not known, and it can be read only once
 	Link   string // a symlink's text
 	Meta   Meta
 	Stamp  Stamp
@@ -172,11 +173,14 @@ type Base struct {
 type Put struct {
 	Dir       *Dir
 	Name      string
-	Size      int64
+	Size      int64 // Unsized: it has what is written to it
 	Meta      Meta
 	Group     uint64 // hard-link group, 0: none
 	GroupLast bool
 }
+
+// Unsized is the size of a Put whose size is not known before its Commit.
+const Unsized = -1
 
 // PendingFile is a file that has no name yet. WriteAt may be called by several
 // goroutines at once; Commit and Discard only when no WriteAt is running.
@@ -224,6 +228,7 @@ type Found struct {
 	MtimeNsec uint32
 	CtimeSec  int64
 	CtimeNsec uint32
+	Dir       bool // it is a directory, and no file
 }
 
 // Dropped counts entries whose metadata was not kept, for want of a grant, of
