@@ -82,6 +82,7 @@ type journey struct {
 	lost  error     // what the last session that got on was lost with; nil: none was
 	since time.Time // when
 	tries int       // since then
+	stuck error     // why there can't be another session
 }
 
 func newJourney(server *control.DialConfig, retryFor time.Duration, o Observer, log hclog.Logger) *journey {
@@ -133,7 +134,10 @@ func (j *journey) again(ctx context.Context, t trip, err error) bool {
 		return false
 	}
 	left := j.retryFor - time.Since(j.since)
-	if left <= 0 || j.rewind() != nil {
+	if left <= 0 {
+		return false
+	}
+	if j.stuck = j.rewind(); j.stuck != nil {
 		return false
 	}
 	if j.observer != nil {
@@ -153,6 +157,9 @@ func (j *journey) why(err error) error {
 		return err
 	}
 	lost := withPeer(j.server.Addr, j.lost)
+	if j.stuck != nil {
+		return fmt.Errorf("%w; %w", lost, j.stuck)
+	}
 	if errors.Is(err, j.lost) {
 		return fmt.Errorf("%w; it got no further in %v (--retry-for)", lost, j.retryFor)
 	}

@@ -34,12 +34,28 @@ func (f *inFile) book(r *receiver) error {
 	if r.allowance == nil || r.dry {
 		return nil
 	}
+	if f.stream { // grow books it
+		f.books = booked{of: r.allowance}
+		return nil
+	}
 	before := f.have.total()
 	n := f.put.Size - before
 	if err := r.allowance.Take(n); err != nil {
 		return err
 	}
 	f.books = booked{of: r.allowance, bytes: n, before: before}
+	return nil
+}
+
+// grow books n bytes more of a stream, of which nobody knows how many there will be.
+func (f *inFile) grow(r *receiver, n int64) error {
+	if !f.stream || f.books.of == nil {
+		return nil
+	}
+	if err := r.allowance.Take(n); err != nil {
+		return err
+	}
+	f.books.bytes += n
 	return nil
 }
 
@@ -62,7 +78,11 @@ func (r *receiver) afforded(f *inFile, a wire.Answer) wire.Answer {
 	if r.allowance == nil || r.dry || a.Action != wire.ActionNeed {
 		return a
 	}
-	err := r.allowance.Left(f.put.Size - f.have.total())
+	need := f.put.Size - f.have.total()
+	if f.stream {
+		need = 1
+	}
+	err := r.allowance.Left(need)
 	if err == nil {
 		return a
 	}

@@ -250,7 +250,8 @@ type Observer interface {
 	// Scarce is called once it is known that the files to be sent need more bytes than
 	// the server has free.
 	Scarce(need, free uint64)
-	// Would is called for each file that would be sent, with its size, where nothing is.
+	// Would is called for each file that would be sent, with its size (localfs.Unsized: of a
+	// stream), where nothing is.
 	Would(path string, size int64)
 	// Problem is called when it is known that something was not copied as it is.
 	Problem(p Problem)
@@ -284,6 +285,7 @@ type Snapshot struct {
 	FilesDone  uint64 // committed or failed
 	Bytes      uint64 // found so far
 	BytesDone  uint64 // acknowledged by the receiver
+	Unsized    bool   // nobody knows how many bytes there are: they come from a stream
 	Current    string // a file that is being sent now
 	Started    time.Time
 	Rails      []RailReport

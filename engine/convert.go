@@ -23,7 +23,7 @@ func toWire(e *localfs.Entry, replaces uint64) wire.Entry {
 		Mode: e.Meta.Mode, MtimeSec: e.Meta.MtimeSec, MtimeNsec: e.Meta.MtimeNsec,
 		Link: []byte(e.Link), Group: e.Group,
 		UID: e.Meta.UID, GID: e.Meta.GID, User: validText(e.Meta.User), GroupName: validText(e.Meta.GroupName),
-		Replaces: replaces, Young: e.Kind == localfs.KindFile && time.Since(e.Stamp.Mtime).Abs() < youngFor,
+		Replaces: replaces, Stream: e.Stream, Young: e.Kind == localfs.KindFile && time.Since(e.Stamp.Mtime).Abs() < youngFor,
 	}
 	if e.Group != 0 && !e.GroupFirst {
 		w.GroupPos |= wire.GroupMember

@@ -27,6 +27,9 @@
 //	    A large one has a journal, and outlives its session if that breaks off
 //	[5] results go back in batches
 //
+// An entry that goes in order, from stdin or to stdout, is held to a window of its own
+// (sender_order.go, outlet.go).
+//
 // Who waits for whom: workers wait for credits and for units; the walk waits for
 // the window; nothing else waits. The control readers never do: what they queue
 // is bounded by the window.

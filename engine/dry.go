@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"scp_rdma/localfs"
 	"scp_rdma/planner"
 	"scp_rdma/wire"
 )
@@ -34,7 +35,11 @@ func (s *sender) would(id uint64) {
 	}
 	s.mu.Unlock()
 	if s.cfg.Observer != nil {
-		s.cfg.Observer.Would(s.cfg.Source.Path(it.e), it.e.Size)
+		size := it.e.Size
+		if it.e.Stream {
+			size = localfs.Unsized
+		}
+		s.cfg.Observer.Would(s.cfg.Source.Path(it.e), size)
 	}
 	s.settle(it)
 }

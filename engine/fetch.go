@@ -35,6 +35,8 @@ type FetchConfig struct {
 	OneFS  bool     // as localfs.SourceOptions'
 	// NewSink makes the sink of a session.
 	NewSink func(localfs.SinkOptions) (Sink, error)
+	// Out is where the one file goes, in place of all that is about sinks; nil: files are made.
+	Out     StreamWriter
 	Options localfs.SinkOptions // what is kept of what the server tells
 	// Target is where it goes. What comes to it the server says: Tops, Contents and
 	// NotInside are not used.
@@ -67,13 +69,22 @@ func Fetch(ctx context.Context, cfg FetchConfig) (*Report, error) {
 	if cfg.RetryFor == 0 {
 		cfg.RetryFor = DefaultRetryFor
 	}
+	var out *outlet
+	if cfg.Out != nil {
+		var err error
+		if out, err = newOutlet(cfg.Out); err != nil {
+			return &Report{}, err
+		}
+		defer out.ring.close()
+		cfg.NewSink = func(localfs.SinkOptions) (Sink, error) { return outletSink{}, nil }
+	}
 	j := newJourney(&cfg.Server, cfg.RetryFor, cfg.Observer, cfg.Logger)
 	j.rewind = func() error { cfg.EveryRail = false; return nil } // what had to carry has carried
 	return j.run(ctx, func() trip {
 		if cfg.Settler != nil {
 			cfg.Settler.Begin()
 		}
-		return &fetcher{cfg: cfg, sender: newSender(SendConfig{
+		return &fetcher{cfg: cfg, outlet: out, sender: newSender(SendConfig{
 			Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Encrypt: cfg.Encrypt, ACL: cfg.Options.ACL, Source: nothing{},
 			Observer: cfg.Observer, Logger: cfg.Logger,
 		})}
@@ -83,9 +94,10 @@ func Fetch(ctx context.Context, cfg FetchConfig) (*Report, error) {
 // fetcher is a client that receives. Until there is a session it does what a sender does.
 type fetcher struct {
 	*sender
-	cfg FetchConfig
-	r   *receiver // once there is a session
-	rtt time.Duration
+	cfg    FetchConfig
+	outlet *outlet   // nil: files are made
+	r      *receiver // once there is a session
+	rtt    time.Duration
 }
 
 // session runs the control connection from dial to Bye.
@@ -103,7 +115,11 @@ func (f *fetcher) session(ctx context.Context) error {
 	if err == nil {
 		err = f.r.receive(ctx)
 	}
-	return f.r.conclude(ctx, err)
+	err = f.r.conclude(ctx, err)
+	if err != nil && f.outlet != nil && f.outlet.complete() && f.cut(err) {
+		return nil // the server's word would change nothing any more
+	}
+	return err
 }
 
 // ask says what is wanted, and opens the target for it.
@@ -114,6 +130,12 @@ func (f *fetcher) ask(ctx context.Context) error {
 	}
 	if !slices.Contains(peer.Features, wire.FeatureFetch) {
 		return fmt.Errorf("the server sends nothing: it is an older version: %w", localfs.ErrUsage)
+	}
+	if f.outlet != nil {
+		if !slices.Contains(peer.Features, wire.FeatureStream) {
+			return errNoStreams
+		}
+		f.outlet.begin()
 	}
 	all, passed, err := findRoutes(f.cfg.Transports, f.scout.probed, peer, pathOf(f.conn))
 	if err != nil {
@@ -129,7 +151,7 @@ func (f *fetcher) ask(ctx context.Context) error {
 	ask := &wire.Fetch{
 		Ways: f.ways(), Streams: uint32(f.cfg.Streams), Slots: uint32(f.cfg.Slots), SlotSize: uint32(f.cfg.SlotSize),
 		Owner: f.cfg.Options.Owner, Xattr: f.cfg.Options.Xattr, ACL: f.cfg.Options.ACL, SafeLinks: f.cfg.Options.SafeLinks,
-		OneFS: f.cfg.OneFS, Dry: f.cfg.Dry,
+		OneFS: f.cfg.OneFS, Dry: f.cfg.Dry, Ordered: f.outlet != nil,
 		NoChecksum: f.cfg.NoChecksum, Encrypt: f.cfg.Encrypt, EveryRail: f.cfg.EveryRail, RetryFor: int64(f.cfg.RetryFor),
 		Limits: f.r.limits.told(), Paths: asBytes(f.cfg.Paths), Filter: asBytes(f.cfg.Filter),
 	}
@@ -190,7 +212,7 @@ func (f *fetcher) receiver(peer *wire.Hello) *receiver {
 	cfg.Limits = cfg.Limits.withDefaults()
 	r := newReceiver(cfg, cfg.Limits, newRoster(), f.conn)
 	r.id, r.key, r.secret, r.mine, r.peer = f.id, f.key, f.secret, f.scout.probed, peer
-	r.fetch = &fetching{ways: f.routes.all, wanted: wanted(f.cfg.Paths), observer: f.cfg.Observer, seen: f.cfg.Seen, chmod: f.cfg.Chmod, settler: f.cfg.Settler}
+	r.fetch = &fetching{ways: f.routes.all, wanted: wanted(f.cfg.Paths), observer: f.cfg.Observer, seen: f.cfg.Seen, chmod: f.cfg.Chmod, settler: f.cfg.Settler, outlet: f.outlet}
 	return r
 }
 

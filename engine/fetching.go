@@ -20,6 +20,7 @@ type fetching struct {
 	chmod    func(mode uint32, dir bool) uint32  // nil: modes are as they come
 	settler  Settler                             // nil: nobody is told
 	join     waiting[*wire.StreamJoin]
+	outlet   *outlet // where the one file goes; nil: files are made
 
 	would                 dry
 	skippedBytes, resumed atomic.Uint64
@@ -69,6 +70,14 @@ func (f *fetching) pair(name string, local, peer transport.Rail) (transport.Rail
 func (f *fetching) announced(e *wire.Entry) error {
 	if e.Parent == 0 && !f.wanted(string(e.Name)) {
 		return fmt.Errorf("%q: %w", e.Name, ErrUnasked)
+	}
+	if e.Stream {
+		return fmt.Errorf("%q, of no known size: %w", e.Name, ErrUnasked)
+	}
+	if f.outlet != nil {
+		if err := f.outlet.takes(e); err != nil {
+			return err
+		}
 	}
 	if f.chmod != nil && e.Kind != wire.KindSymlink {
 		e.Mode = f.chmod(e.Mode, e.Kind == wire.KindDir)

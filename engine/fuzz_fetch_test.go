@@ -153,6 +153,7 @@ func FuzzFetcher(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add([]byte{0, 0, 1, 1, 2, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 2, 1, 1, 1, 0, 1, 8})
+	f.Add([]byte{1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 1, 1, 0, 0, 1, 2, 1, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &script{b[:min(len(b), maxScript)]}
 		parent := t.TempDir()
@@ -171,10 +172,14 @@ func FuzzFetcher(f *testing.F) {
 		root, err := localfs.OpenRoot(filepath.Join(parent, "in"), false)
 		must(t, err)
 		defer root.Close()
-		_, err = engine.Fetch(ctx, engine.FetchConfig{
+		cfg := engine.FetchConfig{
 			Server: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, Transports: transport.NewRegistry(tr), Streams: 1, RetryFor: -1,
 			Paths: []string{"f"}, NewSink: func(o localfs.SinkOptions) (engine.Sink, error) { return root.SinkAt("", o) },
-		})
+		}
+		if len(b) > 0 && b[len(b)-1]%4 == 1 { // to stdout
+			cfg.Out = &sink{}
+		}
+		_, err = engine.Fetch(ctx, cfg)
 		if errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the transfer does not end: %v", err)
 		}
@@ -212,7 +217,7 @@ func giveAnything(ctx context.Context, ln *control.Listener, tr transport.Transp
 	id := make([]byte, 16)
 	rand.Read(id)
 	_ = conn.Send(&wire.Hello{
-		Version: wire.Version, Session: id, Features: []string{wire.FeatureFetch}, Rails: []wire.RailSet{{Transport: "mem", Rails: []wire.Rail{{Name: "mem"}}}},
+		Version: wire.Version, Session: id, Features: []string{wire.FeatureFetch, wire.FeatureStream}, Rails: []wire.RailSet{{Transport: "mem", Rails: []wire.Rail{{Name: "mem"}}}},
 		Limits: wire.Limits{Streams: 4, Slots: 64, SlotSize: 1 << 20, Window: 64},
 	})
 	if _, err := conn.Recv(ctx); err != nil {

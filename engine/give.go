@@ -61,6 +61,11 @@ func (r *receiver) giveBy(ctx context.Context, s *sender, m *wire.Fetch) error {
 	if s.cfg.Target.Tops, s.cfg.Target.Contents, err = localfs.Together(src.Tops()); err != nil {
 		return err
 	}
+	if s.ordered = m.Ordered; s.ordered {
+		if err := oneFile(src.Tops()); err != nil {
+			return err
+		}
+	}
 	all, err := waysOf(r.cfg.Transports, r.mine, r.peer, m.Ways)
 	if err != nil {
 		return err
@@ -99,6 +104,20 @@ func (r *receiver) offer(m *wire.Fetch, paths []string) (Offer, error) {
 		Problem: func(path string, err error) { teller{r}.Problem(Problem{Path: path, Err: err}) },
 		Outside: func(path, _ string) { teller{r}.tell(wire.TroubleOutside, path, "") },
 	})
+}
+
+// oneFile says whether what was asked for can go in order.
+func oneFile(tops []localfs.Top) error {
+	t := tops[0]
+	switch {
+	case len(tops) > 1:
+		return fmt.Errorf("%s and %d more: only one file can go to stdout: %w", t.Arg, len(tops)-1, localfs.ErrUsage)
+	case t.Kind == localfs.KindDir:
+		return fmt.Errorf("%s is a directory: only a file can go to stdout: %w", cmp.Or(t.Arg, "."), localfs.ErrUsage)
+	case t.Kind == localfs.KindSymlink:
+		return fmt.Errorf("%s is a symbolic link: name what it leads to: %w", t.Arg, localfs.ErrUsage)
+	}
+	return nil
 }
 
 // least is what both sides allow.

@@ -23,6 +23,8 @@ type item struct {
 	left  int64 // bytes not read yet
 	ended bool
 	bad   map[int64]int // offset -> times a chunk there did not verify
+
+	order *order // it goes in order; nil: as it comes
 }
 
 func newItem(e *localfs.Entry, again bool) *item {
@@ -60,6 +62,9 @@ func (it *item) end() {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.ended = true
+	if it.order != nil {
+		it.order.cancel()
+	}
 	it.closeIfIdle()
 }
 

@@ -36,6 +36,37 @@ func (r *ranges) total() (n int64) {
 	return n
 }
 
+// remove takes [from, to) out of the set.
+func (r *ranges) remove(from, to int64) {
+	if from >= to {
+		return
+	}
+	var left []span
+	for _, s := range r.list {
+		if s.from < from {
+			left = append(left, span{s.from, min(s.to, from)})
+		}
+		if s.to > to {
+			left = append(left, span{max(s.from, to), s.to})
+		}
+	}
+	r.list = left
+}
+
+// start is how far the set reaches from 0 on without a gap.
+func (r *ranges) start() int64 {
+	if len(r.list) > 0 && r.list[0].from == 0 {
+		return r.list[0].to
+	}
+	return 0
+}
+
+// touches says whether a byte of [from, to) is in the set.
+func (r *ranges) touches(from, to int64) bool {
+	i, _ := slices.BinarySearchFunc(r.list, from+1, func(s span, v int64) int { return cmp.Compare(s.to, v) })
+	return i < len(r.list) && r.list[i].from < to && from < to
+}
+
 // covers says whether every byte of [0, size) has arrived.
 func (r *ranges) covers(size int64) bool {
 	return size == 0 || len(r.list) == 1 && r.list[0] == span{0, size}

@@ -16,14 +16,20 @@ func FuzzRanges(f *testing.F) {
 	f.Add([]byte{0, 4, 8, 12, 4, 8})
 	f.Add([]byte{10, 20, 0, 10, 20, 30, 5, 25})
 	f.Add([]byte{1, 1, 2, 1, 255, 3})
+	f.Add([]byte{0, 40, 4, 30, 50, 60, 9, 55, 99, 99, 94, 3})
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		var r ranges
 		var model [256]bool
 		for ; len(ops) >= 2; ops = ops[2:] {
 			from, to := int64(ops[0]), int64(ops[1])
-			r.add(from, to)
+			there := from%5 != 4
+			if there {
+				r.add(from, to)
+			} else {
+				r.remove(from, to)
+			}
 			for i := from; i < to; i++ {
-				model[i] = true
+				model[i] = there
 			}
 			compareRanges(t, &r, &model)
 		}
@@ -52,6 +58,18 @@ func compareRanges(t *testing.T, r *ranges, model *[256]bool) {
 	}
 	if only := len(r.list) == 1 && r.list[0].from == 0; only && !r.covers(prefix) {
 		t.Fatalf("%v does not cover its %d bytes", r.list, prefix)
+	}
+	if r.start() != prefix {
+		t.Fatalf("%v begins with %d bytes, it says %d", r.list, prefix, r.start())
+	}
+	for from := range int64(len(model)) {
+		to, want := min(from+3, 256), false
+		for i := from; i < to; i++ {
+			want = want || model[i]
+		}
+		if r.touches(from, to) != want || r.touches(from, from) {
+			t.Fatalf("%v touches [%d, %d): %v", r.list, from, to, !want)
+		}
 	}
 	if prefix < 255 && r.covers(prefix+1) {
 		t.Fatalf("%v covers %d bytes, only %d arrived", r.list, prefix+1, prefix)

@@ -162,7 +162,7 @@ func (r *receiver) greet(ctx context.Context) error {
 	}
 	err = r.conn.Send(&wire.Hello{
 		Version: wire.Version, Software: Software, Session: r.id[:], Rails: r.mine.sets,
-		Limits: r.limits.told(), Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect, wire.FeatureMeta},
+		Limits: r.limits.told(), Addrs: r.addrs(), Features: []string{wire.FeatureEncrypt, wire.FeatureFetch, wire.FeatureSelect, wire.FeatureMeta, wire.FeatureStream},
 	})
 	if err != nil {
 		return err

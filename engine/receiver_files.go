@@ -16,9 +16,11 @@ type inFile struct {
 	name   string // as the sender has it
 	parent *inDir
 	put    localfs.Put
-	digest []byte // for Open.Digest, once it is known
-	young  bool   // the source may change without its mtime showing it
-	again  bool   // announced once more, because it changed
+	digest []byte  // for Open.Digest, once it is known
+	young  bool    // the source may change without its mtime showing it
+	again  bool    // announced once more, because it changed
+	stream bool    // its size is not known before its seal
+	outlet *outlet // its bytes go there and into no file; nil: into a file
 
 	// The kernel lets one writer at a time into an inode and has the others spin
 	// (rwsem_spin_on_owner: 2.4 % of all time with two streams on two cores);
@@ -34,9 +36,10 @@ type inFile struct {
 	have     ranges
 	sealed   bool
 	writers  int
-	closed   bool // ended: no further reference, the last writer cleans up
-	kept     bool // then: what has arrived stays for a later session
-	checking bool // whole, and being read back
+	size     int64 // of a stream, once it is sealed
+	closed   bool  // ended: no further reference, the last writer cleans up
+	kept     bool  // then: what has arrived stays for a later session
+	checking bool  // whole, and being read back
 	books    booked
 }
 
@@ -46,10 +49,16 @@ func (r *receiver) admitFile(e *wire.Entry, parent *inDir, name string) wire.Ans
 	f := &inFile{id: e.ID, name: string(e.Name), parent: parent, put: localfs.Put{
 		Dir: parent.dir, Name: name, Size: e.Size, Meta: metaOf(e),
 		Group: e.Group, GroupLast: e.GroupPos&wire.GroupLast != 0,
-	}, young: e.Young, again: e.Replaces != 0}
+	}, young: e.Young, again: e.Replaces != 0, stream: e.Stream}
+	if e.Stream {
+		f.put.Size = localfs.Unsized
+	}
+	if r.outletFor(f) {
+		f.put.Group = 0 // nothing is linked to stdout
+	}
 	r.mu.Lock()
 	r.files[e.ID] = f
-	if e.Group == 0 {
+	if f.put.Group == 0 {
 		r.mu.Unlock()
 		a := r.consider(f)
 		r.looksOnly(f, a)
@@ -106,7 +115,7 @@ func (r *receiver) end(f *inFile, err error) wire.Result {
 		return wire.Result{ID: f.id, Status: status, Text: clip(err.Error())}
 	}
 	r.totals.files.Add(1)
-	r.totals.bytes.Add(uint64(f.put.Size))
+	r.totals.bytes.Add(uint64(f.length()))
 	r.settledHere(f, HowWritten)
 	return wire.Result{ID: f.id, Status: wire.StatusOK, Digest: r.digestOf(f)}
 }
@@ -146,6 +155,9 @@ func (f *inFile) discard() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed, f.kept = true, false
+	if f.outlet != nil {
+		f.outlet.stop()
+	}
 	f.cleanUp()
 }
 
@@ -185,7 +197,7 @@ var errNotCompared = fmt.Errorf("a file that was not to be compared: %w", ErrPro
 // write puts one piece into the file. done: with it the file has ended, by
 // commit or by err. Pieces of one file may come on several streams at once.
 func (f *inFile) write(r *receiver, p piece, account *clock) (done bool, err error) {
-	if err := f.begin(r, p.summed, account); err != nil {
+	if err := f.begin(r, p, account); err != nil {
 		return !errors.Is(err, errDropped), err
 	}
 	rec := p.record(f.put.Size)
@@ -219,11 +231,13 @@ func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error, 
 		return false, first, err
 	}
 	f.have.add(rec.From, rec.To)
-	f.sealed = f.sealed || p.chunk.Flags&wire.ChunkSeal != 0
+	if p.chunk.Flags&wire.ChunkSeal != 0 {
+		f.sealed, f.size = true, rec.To
+	}
 	if r.verify {
 		f.sums = append(f.sums, rec)
 	}
-	if f.closed || f.writers > 0 || !f.sealed || !f.have.covers(f.put.Size) {
+	if f.closed || f.writers > 0 || !f.whole() {
 		f.cleanUp()
 		return false, false, nil
 	}
@@ -258,7 +272,7 @@ func (f *inFile) note(r *receiver, rec wire.JournalRecord) {
 }
 
 // begin takes a reference for one write, and makes the file with the first.
-func (f *inFile) begin(r *receiver, summed bool, account *clock) error {
+func (f *inFile) begin(r *receiver, p piece, account *clock) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -268,7 +282,7 @@ func (f *inFile) begin(r *receiver, summed bool, account *clock) error {
 		account.to(DoingFiles)
 		err := f.book(r)
 		if err == nil {
-			if err = f.create(r, summed); err != nil {
+			if err = f.create(r, p.summed); err != nil {
 				f.settle(false)
 			}
 		}
@@ -276,6 +290,11 @@ func (f *inFile) begin(r *receiver, summed bool, account *clock) error {
 			f.closed = true
 			return err
 		}
+	}
+	if err := f.grow(r, int64(len(p.data))); err != nil {
+		f.closed = true
+		f.cleanUp()
+		return err
 	}
 	f.writers++
 	return nil

@@ -17,10 +17,16 @@ func (r *receiver) consider(f *inFile) wire.Answer { return r.afforded(f, r.deci
 
 func (r *receiver) decide(f *inFile) wire.Answer {
 	need := wire.Answer{ID: f.id, Action: wire.ActionNeed}
-	if f.again {
+	switch {
+	case f.again:
 		return need
+	case f.outlet != nil:
+		return r.considerOutlet(f)
 	}
 	found, there, err := r.sink.Look(f.put)
+	if f.stream {
+		return r.considerStream(f, found)
+	}
 	if err != nil {
 		return need // what is wrong is wrong for putting it too, and is told then
 	}

@@ -48,7 +48,7 @@ const maxChecking = 64
 // check has a file read back that has arrived whole, beside everything else. Small ones are
 // done at once: they would only pile up.
 func (r *receiver) check(f *inFile) {
-	if r.checking.Add(1) > maxChecking || f.put.Size <= digestPiece {
+	if r.checking.Add(1) > maxChecking || f.length() <= digestPiece {
 		defer r.checking.Add(-1)
 		r.readBack(r.crew.ctx, f)
 		return
@@ -66,7 +66,7 @@ func (r *receiver) sumWritten(ctx context.Context, f *inFile) error {
 	if h == nil {
 		return nil
 	}
-	if err := readAll(ctx, f.pending, f.put.Size, func(p []byte) { h.Write(p) }); err != nil {
+	if err := readAll(ctx, f.pending, f.length(), func(p []byte) { h.Write(p) }); err != nil {
 		return err
 	}
 	f.digest = h.Sum(nil)

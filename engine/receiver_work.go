@@ -53,7 +53,7 @@ func (w *recvWorker) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		units, corrupt, list, err := w.frame(slot)
+		units, corrupt, list, err := w.frame(ctx, slot)
 		if err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (w *recvWorker) run(ctx context.Context) error {
 }
 
 // frame checks and applies one frame.
-func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list []wire.Result, err error) {
+func (w *recvWorker) frame(ctx context.Context, slot *transport.Slot) (units, corrupt []uint64, list []wire.Result, err error) {
 	w.clock.to(DoingSum)
 	data, err := w.open(slot)
 	if err == nil {
@@ -97,7 +97,11 @@ func (w *recvWorker) frame(slot *transport.Slot) (units, corrupt []uint64, list 
 		w.r.log.Log(level, "a frame did not verify", "stream", w.id, "rail", w.stream.Rail(), "unit", w.head.Unit)
 		return nil, []uint64{w.head.Unit}, nil, nil
 	}
-	return []uint64{w.head.Unit}, nil, w.apply(data), nil
+	list, err = w.apply(ctx, data)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return []uint64{w.head.Unit}, nil, list, nil
 }
 
 // open copies the head out of the slot, and returns the data: as it lies there, or what
@@ -144,7 +148,7 @@ func (w *recvWorker) gate(n int) error {
 		if f == nil {
 			continue
 		}
-		if err := inFileBounds(w.head.Chunks[i], f.put.Size); err != nil {
+		if err := f.takes(w.head.Chunks[i]); err != nil {
 			return err
 		}
 	}
@@ -167,9 +171,8 @@ func inFileBounds(c wire.Chunk, size int64) error {
 }
 
 // apply writes the chunks of a frame. What goes wrong with one file is its
-// result; the others go on.
-func (w *recvWorker) apply(frame []byte) []wire.Result {
-	var list []wire.Result
+// result; the others go on. An error: it was not applied.
+func (w *recvWorker) apply(ctx context.Context, frame []byte) (list []wire.Result, _ error) {
 	var put int64 // bytes of files, holes included
 	used := 0
 	for i, f := range w.files {
@@ -185,6 +188,13 @@ func (w *recvWorker) apply(frame []byte) []wire.Result {
 		}
 		var done bool
 		var err error
+		if f.outlet != nil {
+			w.clock.to(DoingWrite)
+			if err := f.outlet.put(ctx, c, data); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.checks() {
 			w.clock.to(DoingFiles)
 			done, err = f.putWhole(w.r, data)
@@ -204,7 +214,7 @@ func (w *recvWorker) apply(frame []byte) []wire.Result {
 		}
 	}
 	w.r.totals.have.Add(uint64(put))
-	return list
+	return list, nil
 }
 
 // piece is a range of a file as it came.

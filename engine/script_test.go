@@ -51,7 +51,7 @@ func (s *script) entry() wire.Entry {
 	return wire.Entry{
 		ID: s.id(), Parent: s.id(), Kind: wire.Kind(s.n(6)), Name: s.name(), Size: s.size(), Mode: one(s, uint32(0o644), 0, 0o7777, 1<<31),
 		MtimeSec: s.size(), MtimeNsec: one(s, uint32(0), 5, 1<<30), Link: []byte(s.text()),
-		Group: s.id(), GroupPos: uint8(s.n(5)), Replaces: s.id(), Young: s.n(2) == 1,
+		Group: s.id(), GroupPos: uint8(s.n(5)), Replaces: s.id(), Young: s.n(2) == 1, Stream: s.n(8) == 1,
 	}
 }
 
@@ -61,6 +61,7 @@ func (s *script) sound() wire.Entry {
 	e.Parent = uint64(s.n(int(e.ID)))
 	if e.Kind == wire.KindFile {
 		e.Size = one(s, int64(0), 4, 5000, 70_000, 9<<20)
+		e.Stream = e.Size == 0 && s.n(3) == 1
 	}
 	if e.Kind == wire.KindSymlink {
 		e.Link = []byte(one(s, "x", "..", "/", "d"))
@@ -139,7 +140,7 @@ func (s *script) fetch() *wire.Fetch {
 		},
 		Streams: one(s, uint32(1), 0, 70, 1<<31), Slots: one(s, uint32(2), 0, 1<<31), SlotSize: one(s, uint32(actorSlot), 0, 5, 1<<31),
 		Owner: s.n(2) == 1, Xattr: s.n(2) == 1, SafeLinks: s.n(2) == 1, NoChecksum: s.n(2) == 1, Encrypt: s.n(2) == 1, EveryRail: s.n(2) == 1,
-		RetryFor: one(s, int64(-1), 0, 1<<62, -1<<62), Filter: few(s, func() []byte { return []byte(one(s, "- d", "+ *", "- **/***", "- [", "x", "!")) }), OneFS: s.n(2) == 1,
+		RetryFor: one(s, int64(-1), 0, 1<<62, -1<<62), Filter: few(s, func() []byte { return []byte(one(s, "- d", "+ *", "- **/***", "- [", "x", "!")) }), OneFS: s.n(2) == 1, Ordered: s.n(4) == 1,
 	}
 }
 

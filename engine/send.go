@@ -91,6 +91,9 @@ func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
 	if s.asksMeta() && !slices.Contains(peer.Features, wire.FeatureMeta) {
 		return nil, fmt.Errorf("the server knows no --chown, --acls, --report and --remove-source-files: it is an older version: %w", localfs.ErrUsage)
 	}
+	if s.ordered && !slices.Contains(peer.Features, wire.FeatureStream) {
+		return nil, errNoStreams
+	}
 	if s.key, err = s.conn.Derive(labelJoin); err != nil || !s.cfg.Encrypt {
 		return peer, err
 	}
@@ -130,7 +133,7 @@ func (s *sender) greet(ctx context.Context) error {
 		s.cfg.Observer.Chosen(tr.Name(), passed)
 	}
 	way := s.way()
-	if err := s.agree(peer.Limits, way, s.count.walkDone.Load()); err != nil {
+	if err := s.agree(peer.Limits, way, s.count.walkDone.Load() && s.reader == nil); err != nil {
 		return err
 	}
 	s.times.RTT, s.times.Window = way.rtt, uint64(s.streams)*uint64(s.slots)*uint64(s.slotSize)
@@ -268,6 +271,7 @@ func (s *sender) takeOpened(m *wire.Opened) error {
 // transfer does the work between Open and Bye.
 func (s *sender) transfer(ctx context.Context) error {
 	c := newCrew(ctx)
+	defer s.freeHeld()
 	defer c.cancel(nil)
 	s.crew = c
 	stopWake := context.AfterFunc(c.ctx, s.wakeWorkers)

@@ -24,7 +24,10 @@ type sender struct {
 	conn *control.Conn
 	crew *crew
 
-	asked bool // by the other side, which dials
+	asked   bool         // by the other side, which dials
+	ordered bool         // files go in order
+	reader  StreamReader // what there is can be read only once; nil: it can be at any time
+	held    *ring        // of that; under mu
 
 	scout *scout
 	meet  func(context.Context) error // what follows the handshake: greet, unless it only inspects
@@ -98,7 +101,7 @@ type counters struct {
 	damaged                            atomic.Uint64 // frames that did not verify
 	skipped, skippedBytes, resumed     atomic.Uint64
 	unverified                         atomic.Uint64
-	walkDone                           atomic.Bool
+	walkDone, ended                    atomic.Bool // ended: of a stream
 }
 
 // railCount counts what one rail carries.
@@ -135,6 +138,7 @@ func newSender(cfg SendConfig) *sender {
 	s.walking = newClock(s.started)
 	s.crowd = newCrowd(s.started, s.walking)
 	s.meet, s.results = s.greet, s.takeResults
+	s.reader, s.ordered = cfg.Source.(StreamReader)
 	return s
 }
 
@@ -255,7 +259,7 @@ func (s *sender) snapshot() Snapshot {
 	snap := Snapshot{
 		Phase: Phase(s.phase.Load()), WalkDone: s.count.walkDone.Load(), Started: s.started,
 		Entries: s.count.entries.Load(), Files: s.count.files.Load(), FilesDone: s.count.filesDone.Load(),
-		Bytes: s.count.bytes.Load(), BytesDone: s.count.bytesDone.Load(), Streams: s.clocks.reports(),
+		Bytes: s.count.bytes.Load(), BytesDone: s.count.bytesDone.Load(), Streams: s.clocks.reports(), Unsized: s.unsized(),
 	}
 	if e := s.current.Load(); e != nil {
 		snap.Current = s.cfg.Source.Path(e)

@@ -67,7 +67,7 @@ func (s *sender) admit(ctx context.Context, e *localfs.Entry) error {
 		return context.Cause(ctx)
 	}
 	s.mu.Lock()
-	s.open[e.ID] = newItem(e, false)
+	s.open[e.ID] = s.newItem(ctx, e)
 	s.mu.Unlock()
 	return nil
 }
@@ -204,6 +204,9 @@ func (s *sender) need(id uint64, have []wire.Range) error {
 	if it.e.Kind != localfs.KindFile {
 		return fmt.Errorf("bytes of an entry of kind %d are wanted: %w", it.e.Kind, ErrProtocol)
 	}
+	if it.order != nil {
+		return s.needInOrder(it, have)
+	}
 	f := planner.File{ID: id, Size: it.e.Size, Sparse: it.e.Sparse}
 	need := it.e.Size
 	if len(have) > 0 {
@@ -268,7 +271,9 @@ func (s *sender) takeResults(m *wire.Results) error {
 		s.routes.progress()
 	}
 	for _, id := range m.Units {
-		s.count.bytesDone.Add(s.unit(id).bytes)
+		u := s.unit(id)
+		s.count.bytesDone.Add(u.bytes)
+		s.acknowledged(u)
 	}
 	for _, id := range m.Corrupt {
 		s.count.damaged.Add(1)
@@ -286,7 +291,7 @@ func (s *sender) takeResults(m *wire.Results) error {
 		switch r.Status {
 		case wire.StatusOK:
 			s.count.okFiles.Add(1)
-			s.count.okBytes.Add(uint64(it.e.Size))
+			s.count.okBytes.Add(uint64(it.length()))
 			if err := s.settled(it, HowWritten, r.Digest); err != nil {
 				return err
 			}

@@ -111,9 +111,12 @@ func (w *sendWorker) fill(u planner.Unit, space []byte) (filled, error) {
 			continue
 		}
 		var err error
-		if c.Whole() && !c.Sparse {
+		switch {
+		case it.e.Stream:
+			w.fillHeld(it, c, space, &f)
+		case c.Whole() && !c.Sparse:
 			err = w.fillWhole(it, c, space, &f)
-		} else {
+		default:
 			err = w.fillRanges(it, c, space, &f)
 		}
 		if err == nil {

@@ -62,6 +62,9 @@ func (s *Stream) Restat(*Entry) (*Entry, error) { return nil, errOnce }
 // Path is the name for people.
 func (s *Stream) Path(e *Entry) string { return e.Name }
 
+// Below is that too.
+func (s *Stream) Below(e *Entry) string { return e.Name }
+
 // Identity has no directory.
 func (s *Stream) Identity() (bootID []byte, dirs []FileID) { return BootID(), nil }
 

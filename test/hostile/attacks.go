@@ -76,6 +76,9 @@ func Attacks() []Attack {
 		{"CVE-2026-70453, entries without end", endless, contents},
 		{"CVE-2026-70455, deep without end", deep, contents},
 	}
+	for name, c := range badStreams() {
+		list = append(list, Attack{"a stream with " + name, func(s *session) error { return badStream(s, c) }, contents})
+	}
 	for name, h := range badHeads() {
 		list = append(list, Attack{"a frame with " + name, func(s *session) error { return badHead(s, h) }, contents})
 	}
