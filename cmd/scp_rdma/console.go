@@ -20,6 +20,7 @@ type console struct {
 	quiet    bool
 	rails    bool      // the summary shows the pairing
 	dry      bool      // nothing is sent
+	stream   bool      // nothing goes on where it broke off
 	json     bool      // stdout gets events and nothing else
 	logJSON  bool      // stderr gets objects of JSON and nothing else
 	from     string    // host that is fetched from; "": it is sent to
@@ -218,6 +219,13 @@ func (c *console) Problem(p engine.Problem) {
 // Would implements engine.Observer.
 func (c *console) Would(path string, n int64) {
 	path = c.named(path)
+	if n == localfs.Unsized {
+		if c.json {
+			c.emit("would", event{Path: path})
+		}
+		c.above(quote(path) + " (of no known size)")
+		return
+	}
 	if c.json {
 		c.emit("would", event{Path: path, Bytes: &n})
 	}
@@ -321,6 +329,9 @@ func (c *console) summary(r *engine.Report, done bool) {
 	}
 	c.mu.Lock()
 	lines := summarise(r, done, c.from != "", c.dry, c.skipped, c.problems)
+	if c.stream && !done {
+		lines = lines[:len(lines)-1] // the same command begins anew
+	}
 	if c.outside > 0 {
 		lines = append(lines, fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)",
 			plural(c.outside, "symlink leads", "symlinks lead")))

@@ -29,6 +29,9 @@ func fetch(ctx context.Context, e env, con *console, o *options, j job, log hclo
 	case o.direct != "auto" && o.typed["direct"]:
 		return usagef("--direct is for sending: the server reads as it likes")
 	}
+	if j.stream {
+		return fetchToStdout(ctx, e, con, o, j, log)
+	}
 	con.begin("connecting")
 	defer con.end()
 	defer context.AfterFunc(ctx, con.stopping)()
@@ -52,7 +55,11 @@ func fetch(ctx context.Context, e env, con *console, o *options, j job, log hclo
 		return err
 	}
 	defer func() { _ = then.close() }() // of what came to nothing
-	report, err := fetchInto(ctx, e, con, o, j, s, localfs.Target{Path: rest, Exact: o.exact}, st, then, log)
+	log.Info("fetching", "into", root.Path())
+	report, err := fetchInto(ctx, e, con, o, j, engine.FetchConfig{
+		Target: localfs.Target{Path: rest, Exact: o.exact}, State: st,
+		NewSink: func(so localfs.SinkOptions) (engine.Sink, error) { return sinkAt(root, "", so) },
+	}, then, log)
 	late := then.end(ctx, err)
 	con.end()
 	return worse(settle(ctx, con, report, err), late)
@@ -66,8 +73,8 @@ func literal(path string) string {
 	return path
 }
 
-// fetchInto runs the transfer. The report is nil if it did not begin.
-func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *estate, target localfs.Target, st engine.State, then *after, log hclog.Logger) (*engine.Report, error) {
+// fetchInto runs the transfer to the place that cfg has. The report is nil if it did not begin.
+func fetchInto(ctx context.Context, e env, con *console, o *options, j job, cfg engine.FetchConfig, then *after, log hclog.Logger) (*engine.Report, error) {
 	there, err := reach(ctx, e, con, o, j, log)
 	if err != nil {
 		return nil, err
@@ -76,12 +83,12 @@ func fetchInto(ctx context.Context, e env, con *console, o *options, j job, s *e
 	ctx, done := there.bound(ctx)
 	defer done()
 	paths := j.paths()
-	log.Info("fetching", "from", there.at.Addr, "paths", paths, "into", s.root.Path(), "transports", there.reg.Names(), "rails", o.rails)
+	log.Info("fetching", "from", there.at.Addr, "paths", paths, "transports", there.reg.Names(), "rails", o.rails)
 	own := os.Geteuid() == 0
 	report, err := engine.Fetch(ctx, engine.FetchConfig{
 		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
-		Paths: paths, Filter: o.selection.rules.Lines(), OneFS: o.selection.oneFS, Target: target, State: st,
-		NewSink: func(so localfs.SinkOptions) (engine.Sink, error) { return sinkAt(s.root, "", so) },
+		Paths: paths, Filter: o.selection.rules.Lines(), OneFS: o.selection.oneFS,
+		Target: cfg.Target, State: cfg.State, NewSink: cfg.NewSink, Out: cfg.Out,
 		// Programs that run as another user are not made at a server's word, unless owners
 		// are asked for too.
 		Options: localfs.SinkOptions{

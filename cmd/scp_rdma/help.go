@@ -18,6 +18,8 @@ func helpUsage() string {
 Usage:
   scp_rdma [flags] SRC... HOST:[PATH]             send, to a server that runs there
   scp_rdma [flags] HOST:[PATH]... DST             fetch from there
+  scp_rdma [flags] - HOST:NAME                    send what comes from stdin
+  scp_rdma [flags] HOST:NAME -                    fetch one file to stdout
   scp_rdma [flags] SRC... user@HOST:[PATH]        send, and have ssh start the server;
                                                   fetching too
   scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    serve DIR, until stopped
@@ -45,6 +47,7 @@ Examples:
   scp_rdma run7/. server:run8                     run7's contents, in run8
   scp_rdma 'server:run7/*.ckpt' server:log here/  fetch: patterns are the server's
   scp_rdma -j 8 -d eth2,eth3 dump.tar server:     8 streams over two NICs
+  tar c . | scp_rdma - server:backup.tar          ./- is a file called -
   scp_rdma ./a:b '[fe80::1%eth0]:'                a colon in a name; IPv6
 
 `
@@ -90,6 +93,7 @@ What is copied: --exclude, --include and --filter-from take rsync's patterns: fo
 anywhere, /foo where SRC lies, foo/ a directory; * ? [a-z] within a name, ** across
 slashes. The first rule that matches decides.
 
+%s
 When it breaks off: the same command goes on. Files that are there with the same size
 and time are skipped, half files of 8 MiB or more are gone on from; they lie beside
 their place as .scp_rdma.*.part and .journal until then.
@@ -109,8 +113,16 @@ settings and the list of --authorized again.
 
 Exit codes (the highest of 1 to 7 that applies wins; newer versions may have
 more: take any code that is not listed as a failure):
-%s`, flagTable(), exitTable())
+%s`, helpStreams, flagTable(), exitTable())
 }
+
+// helpStreams tells of stdin and stdout.
+const helpStreams = `Streams of - : what comes from stdin gets its name at its end, if it got that far; a
+program that fails at the other end of the pipe ends it too (set -o pipefail). What
+goes to stdout is verified and in order; a file that changes meanwhile is an error.
+Neither can begin anew when it breaks off, but a fetch goes on if the server is lost
+and found again. The summary goes to stderr then.
+`
 
 // flagTable is every flag under its heading.
 func flagTable() string {

@@ -15,7 +15,9 @@ const (
 	waitTemplate = `{{string . "title"}} {{etime . "(%s)"}}`
 	// While the walk runs the whole is not known: no percent and no time left.
 	walkTemplate = `scanning: {{counters . "%s of %s found so far" "%[1]s of %[2]s found so far"}} {{speed . "%s/s" "0 B/s"}} {{string . "files"}} {{string . "current"}}`
-	sendTemplate = `{{percent . "%.0f%%" "0%"}} {{counters . "%s of %s" "%[1]s of %[2]s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
+	// Of a stream nobody knows the whole.
+	streamTemplate = `{{counters . "%s" "%s"}} {{speed . "%s/s" "0 B/s"}} {{string . "current"}}`
+	sendTemplate   = `{{percent . "%.0f%%" "0%"}} {{counters . "%s of %s" "%[1]s of %[2]s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
 	// With room for a bar.
 	wideTemplate = `{{percent . "%.0f%%" "0%"}} {{bar .}} {{counters . "%s of %s" "%[1]s of %[2]s"}} {{speed . "%s/s" "0 B/s"}} {{rtime . "ETA %s" "%s" "ETA ?"}} {{string . "files"}} {{string . "current"}}`
 
@@ -50,6 +52,8 @@ func (l *progressLine) show(s engine.Snapshot, title string, width int) string {
 	template := sendTemplate
 	more := ""
 	switch {
+	case s.Unsized:
+		template = streamTemplate
 	case !s.WalkDone:
 		template, more = walkTemplate, "+"
 	case width >= wide:

@@ -19,6 +19,9 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	con.begin("looking at the sources")
 	defer con.end()
 	defer context.AfterFunc(ctx, con.stopping)()
+	if j.stream {
+		return pushStdin(ctx, e, con, o, j, log)
+	}
 	walking := false
 	only, sources, err := o.selection.only(e, j.sources)
 	if err != nil {
@@ -60,7 +63,7 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 }
 
 // send runs the transfer. The report is nil if it did not begin.
-func send(ctx context.Context, e env, con *console, o *options, j job, src *localfs.Source, target localfs.Target, then *after, log hclog.Logger) (*engine.Report, error) {
+func send(ctx context.Context, e env, con *console, o *options, j job, src engine.Source, target localfs.Target, then *after, log hclog.Logger) (*engine.Report, error) {
 	there, err := reach(ctx, e, con, o, j, log)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ type job struct {
 
 	from []remote // on one other host; empty: it sends
 	into string   // where that goes
+
+	stream bool // what is sent is stdin, or what is fetched goes to stdout
 }
 
 // far is the other host.
@@ -62,6 +64,8 @@ func parseCopy(args []string, exact, ssh bool) (job, error) {
 		return job{}, usagef("%s: where it goes, but not what, as in: scp_rdma FILE %s (to fetch it: scp_rdma %s .)", quote(args[0]), quote(args[0]), quote(args[0]))
 	case exact && last > 1:
 		return job{}, usagef("-T gives one source its name, there are %d", last)
+	case slices.Contains(args[:last], stdStream):
+		return parseStdin(args[:last], to, args[last], ssh || to.user != "")
 	}
 	return job{sources: args[:last], to: to}, checkPath(to.path, args[last], ssh || to.user != "")
 }
@@ -89,6 +93,9 @@ func parseFetch(from []string, into string, intoHost, exact, ssh bool) (job, err
 	}
 	if exact && len(j.from) > 1 {
 		return job{}, usagef("-T gives one source its name, there are %d", len(j.from))
+	}
+	if j.stream = into == stdStream; j.stream && len(j.from) > 1 {
+		return job{}, usagef("%s and %s: one file goes to stdout (a directory called - is ./-)", quote(from[0]), quote(from[1]))
 	}
 	return j, nil
 }
