@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"scp_rdma/localfs"
 	"scp_rdma/wire"
@@ -252,15 +251,6 @@ func (f *inFile) wrote(r *receiver, p piece, rec wire.JournalRecord, err error, 
 	return false, true, err
 }
 
-// commit gives the file its name. f.mu is held.
-func (f *inFile) commit(r *receiver) error {
-	begun := time.Now()
-	err := f.pending.Commit()
-	r.meter.commit.add(time.Since(begun))
-	f.books.stays = err == nil
-	return err
-}
-
 // note has the journal say that a range was written.
 func (f *inFile) note(r *receiver, rec wire.JournalRecord) {
 	if f.journal == nil {
@@ -381,27 +371,4 @@ type begunFile struct {
 func (b *begunFile) Discard() {
 	b.PendingFile.Discard()
 	b.r.begun.Add(-1)
-}
-
-// putWhole makes a file that came in one piece.
-func (f *inFile) putWhole(r *receiver, data []byte) (done bool, err error) {
-	f.mu.Lock()
-	if f.closed || f.pending != nil {
-		f.mu.Unlock()
-		return false, fmt.Errorf("whole file %d: %w", f.id, errDropped)
-	}
-	f.closed = true
-	err = f.book(r)
-	f.mu.Unlock()
-	if err != nil {
-		return true, err
-	}
-	begun := time.Now()
-	err = r.sink.PutFile(f.put, data)
-	r.meter.commit.add(time.Since(begun))
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.books.stays = err == nil
-	f.settle(false)
-	return true, err
 }

@@ -193,6 +193,7 @@ func (w *recvWorker) apply(ctx context.Context, frame []byte) (list []wire.Resul
 			if err := f.outlet.put(ctx, c, data); err != nil {
 				return nil, err
 			}
+			put += int64(c.Length)
 			continue
 		}
 		if c.Flags == wire.ChunkSeal && c.Offset == 0 && int64(c.Length) == f.put.Size && !w.r.checks() {
@@ -208,6 +209,9 @@ func (w *recvWorker) apply(ctx context.Context, frame []byte) (list []wire.Resul
 		if err == nil {
 			put += chunkLen(c, f.put.Size)
 			w.r.totals.current.Store(f)
+			if f.stream { // which was announced with none
+				w.r.found.bytes.Add(uint64(c.Length))
+			}
 		}
 		if done {
 			list = append(list, w.r.end(f, err))

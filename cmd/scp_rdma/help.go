@@ -103,17 +103,10 @@ Streams: without -j, one for each core of this host, but at least 2 and at most 
 and at least one for each rail; over TCP at least 4, and more over a long way: 12 if a
 round trip takes 20 ms.
 
-On a terminal a progress line is shown, with --progress also each rail and stream, in
-colours without NO_COLOR; elsewhere stdout gets the summary and stderr what went
-wrong, nothing else. SIGUSR1 (kill -USR1) has a transfer say in a line on stderr how
-far it is, and a server of each session, with -q too. With -v the summary says where
-the time went. The first SIGINT or SIGTERM ends a transfer cleanly and lets a
-server's running sessions end; the second ends at once. SIGHUP has a server read its
-settings and the list of --authorized again.
-
+%s
 Exit codes (the highest of 1 to 7 that applies wins; newer versions may have
 more: take any code that is not listed as a failure):
-%s`, helpStreams, flagTable(), exitTable())
+%s`, helpStreams, flagTable(), helpSeeing, exitTable())
 }
 
 // helpStreams tells of stdin and stdout.
@@ -132,3 +125,13 @@ func flagTable() string {
 	}
 	return strings.TrimSuffix(flags.String(), "\n")
 }
+
+// helpSeeing tells what a person sees, and of signals.
+const helpSeeing = `On a terminal a progress line is shown, with --progress also each rail and stream, in
+colours without NO_COLOR; elsewhere stdout gets the summary and stderr what went
+wrong, nothing else. SIGUSR1 (kill -USR1) has a transfer say in a line on stderr how
+far it is, and a server of each session, with -q too. With -v the summary says where
+the time went. The first SIGINT or SIGTERM ends a transfer cleanly and lets a
+server's running sessions end; the second ends at once. SIGHUP has a server read its
+settings and the list of --authorized again.
+`
