@@ -35,3 +35,12 @@ func (h *host) Open(name string) (nic.Device, error) {
 	}
 	return p.Open(name)
 }
+
+// Connector implements Provider.
+func (h *host) Connector() (nic.Connector, error) {
+	p, err := h.open()
+	if err != nil {
+		return nil, err
+	}
+	return p.Connector()
+}

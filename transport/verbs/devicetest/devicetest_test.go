@@ -12,7 +12,7 @@ func TestSoftDevicesBehaveAsRealOnes(t *testing.T) {
 		softnic.SIW("siw0", [4]byte{10, 2, 0, 1}), softnic.SIW("siw1", [4]byte{10, 2, 1, 1}))
 	for name, c := range map[string]Config{
 		"like rxe": {Device: "rxe0", Other: "rxe1", Kind: RXE()},
-		"like siw": {Device: "siw0", Other: "siw1", Kind: SIW(), Join: h.Join},
+		"like siw": {Device: "siw0", Other: "siw1", Kind: SIW()},
 	} {
 		c.Provider = h
 		c.SetPort = func(_ *testing.T, up bool) { h.SetPort(c.Device, up) }

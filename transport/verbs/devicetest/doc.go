@@ -2,8 +2,8 @@
 // a guest and for those of softnic in any test. What verbs builds on is in the
 // table, and so is what was seen to differ between devices.
 //
-//	[1] Run opens the device, makes two ends of it and joins them by hand, or as
-//	    Config.Join says (iWARP knows no other way)
+//	[1] Run opens the device, makes two ends of it and joins them by hand, or by
+//	    rdma_cm where there is no other way (iWARP)
 //	[2] each line does one thing and compares what the device made of it
 //	[3] what differs between devices is said by Config.Kind
 //

@@ -131,11 +131,9 @@ func (c *Config) pair(t *testing.T, r nic.Retry) (a, b *end) {
 
 func (c *Config) join(t *testing.T, a, b *end, r nic.Retry) {
 	t.Helper()
-	join := func() error { return byHand(a, b, r) }
-	if c.Join != nil {
-		join = func() error { return c.Join(a.qp, b.qp, r) }
-	}
-	if err := join(); err != nil {
+	if !c.Kind.ByHand {
+		c.byCM(t, a, b, r, nil)
+	} else if err := byHand(a, b, r); err != nil {
 		t.Fatal(err)
 	}
 }

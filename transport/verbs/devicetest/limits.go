@@ -104,6 +104,9 @@ func twoDevices(t *testing.T, c *Config) {
 		b.is(b.one(), nic.Success)
 		return
 	}
+	if _, err := c.connector(t).Dial(c.soon(t), a.addr(), c.listen(t, b, 0).Addr()); err == nil {
+		t.Error("there is a way, though such devices were seen to have none")
+	}
 	if err := byHand(a, b, usual()); err == nil {
 		t.Error("joined, though such devices were seen to refuse it")
 	}

@@ -3,19 +3,21 @@
 package devicetest
 
 import (
+	"os"
 	"os/exec"
 	"testing"
 
 	"scp_rdma/transport/verbs/internal/ibv"
 )
 
-// TestRealDevices asks the guest's two soft-RoCE devices what softnic is asked.
+// TestRealDevices asks the guest's two devices, soft-RoCE or soft-iWARP, what softnic
+// is asked.
 func TestRealDevices(t *testing.T) {
 	p, err := ibv.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	Run(t, Config{
+	c := Config{
 		Provider: p, Device: "rxe0", Other: "rxe1", Kind: RXE(),
 		SetPort: func(t *testing.T, up bool) {
 			t.Helper()
@@ -24,7 +26,11 @@ func TestRealDevices(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 		},
-	})
+	}
+	if os.Getenv("RDMA_TYPE") == "siw" {
+		c.Device, c.Other, c.Kind = "siw0", "siw1", SIW()
+	}
+	Run(t, c)
 	if left := p.(*ibv.Provider).Leaks(); len(left) != 0 {
 		t.Errorf("left open: %v", left)
 	}

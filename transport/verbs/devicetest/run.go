@@ -10,12 +10,14 @@ import (
 type Kind struct {
 	MaxInline int // bytes; the largest that a QP is made with
 	MaxSGE    int
-	// ByHand: QPs are connected by INIT, RTR, RTS. Without it RTR is EINVAL.
+	// ByHand: QPs are connected by INIT, RTR, RTS. Without it RTR is EINVAL, all
+	// tests join by rdma_cm, and it is iWARP: the end of one QP is that of the other.
 	ByHand bool
 	// SilentWrites: a WRITE that the far end refuses succeeds here, and the data
 	// are nowhere. Else it fails with a remote access error.
 	SilentWrites bool
-	// Alone: it can't be joined with another device of its host.
+	// Alone: it can't be joined with another device of its host. Of siw that is so
+	// only where the way begins at the address of its own card.
 	Alone bool
 	// Endless7: a retry count of 7 is for ever, as it is of RNR (rxe_comp.c).
 	Endless7 bool
@@ -25,7 +27,7 @@ type Kind struct {
 func RXE() Kind { return Kind{MaxInline: 512, MaxSGE: 32, ByHand: true, Alone: true, Endless7: true} }
 
 // SIW is how the kernel's siw behaves (Linux 6.1).
-func SIW() Kind { return Kind{MaxInline: 80, MaxSGE: 6, SilentWrites: true} }
+func SIW() Kind { return Kind{MaxInline: 80, MaxSGE: 6, SilentWrites: true, Alone: true} }
 
 // Config says what to ask.
 type Config struct {
@@ -34,8 +36,6 @@ type Config struct {
 	Kind     Kind
 	// Other is another device of the host; "": there is none.
 	Other string
-	// Join connects two QPs in INIT; nil: by hand.
-	Join func(a, b nic.QP, r nic.Retry) error
 	// SetPort plugs or unplugs the device's card; nil: nobody can.
 	SetPort func(t *testing.T, up bool)
 }
@@ -65,8 +65,8 @@ func Run(t *testing.T, c Config) {
 		{"a SEND without a receive is RNR", rnr},
 		{"a SEND waits for a receive if it may", rnrWaits},
 		{"a SEND longer than its receive", tooLong},
-		{"a peer in ERR is retry exceeded", peerInError},
-		{"a peer that is gone is retry exceeded", peerGone},
+		{"a peer in ERR is noticed", peerInError},
+		{"a peer that is gone is noticed", peerGone},
 		{"seven retries have an end, or none", sevenRetries},
 		{"in ERR everything posted is flushed", flushed},
 		{"a full send queue takes what fits", fullSendQueue},
@@ -74,6 +74,12 @@ func Run(t *testing.T, c Config) {
 		{"a range outside of its MR is not posted", outside},
 		{"a CQ that overflows is an event", cqOverrun},
 		{"waits end with their context and with Close", waits},
+		{"rdma_cm joins QPs, and brings a word along", byCM},
+		{"rdma_cm tells that the other side is gone", cmEnds},
+		{"a request is refused", cmRefuses},
+		{"a request to a port where nobody listens", cmNobody},
+		{"a port has one listener, and then another", cmPorts},
+		{"a wait for requests ends with its context and with Close", cmWaits},
 	}
 	if c.Other != "" {
 		lines = append(lines, line{"two devices of one host", twoDevices})

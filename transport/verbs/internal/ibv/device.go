@@ -95,6 +95,12 @@ func (d *Device) Port(number int) (nic.Port, error) {
 		p.TrafficClass = d.p.sys.trafficClass(d.name, number)
 	}
 	p.GIDs = d.gids(number, min(int(a.gid_tbl_len), maxGIDs), p.Ethernet)
+	switch {
+	case d.iwarp:
+		p.GIDs = byAddress(p.GIDs, true, cards())
+	case !p.Ethernet:
+		p.GIDs = append(p.GIDs, byAddress(p.GIDs, false, cards())...)
+	}
 	return p, nil
 }
 

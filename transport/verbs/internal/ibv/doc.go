@@ -1,5 +1,5 @@
-// Package ibv is libibverbs for Go, as far as verbs needs it, and the only home
-// of cgo and unsafe.
+// Package ibv is libibverbs and librdmacm for Go, as far as verbs needs them, and the
+// only home of cgo and unsafe.
 //
 //	[1] Open opens libibverbs.so.1 with dlopen: one program runs with and without
 //	    it (library.go, lib.c)
@@ -9,8 +9,11 @@
 //	    (device.go, cq.go, qp.go, connect.go)
 //	[4] PostSend and PostRecv post a chain, Poll takes many completions: one call of
 //	    C each, on values without pointers
-//	[5] CQ.Wait and Device.WaitEvent wait in Go's poller and end with their context
-//	    (events.go)
+//	[5] Provider.Connector is rdma_cm by librdmacm.so.1, opened likewise and needed
+//	    by iWARP only (cm.go, cmconn.go, cm.c); cm.h says what is known of it, so that
+//	    its headers are not needed to build
+//	[6] CQ.Wait, Device.WaitEvent and the waits of rdma_cm are in Go's poller and end
+//	    with their context (events.go)
 //
 // # Rules of the border
 //

@@ -3,8 +3,10 @@
 package ibv
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -26,6 +28,30 @@ func TestALibraryWithoutAFunctionNamesIt(t *testing.T) {
 	_, err := load("libc.so.6")
 	if !errors.Is(err, transport.ErrUnavailable) || !strings.Contains(err.Error(), "ibv_get_device_list of version IBVERBS_1.1") {
 		t.Error(err)
+	}
+}
+
+func TestAConnectionManagerThatIsMissingOrAnotherSaysSo(t *testing.T) {
+	_, err := loadCM("librdmacm-of-nobody.so.1")
+	if !errors.Is(err, transport.ErrUnavailable) || !strings.Contains(err.Error(), "librdmacm1") {
+		t.Error(err)
+	}
+	_, err = loadCM("libc.so.6")
+	if !errors.Is(err, transport.ErrUnavailable) || !strings.Contains(err.Error(), "rdma_create_event_channel of version RDMACM_1.0") {
+		t.Error(err)
+	}
+}
+
+// The layouts of addresses are the system's: family in its byte order, port in the network's.
+func TestAnAddressIsMadeForTheLibrary(t *testing.T) {
+	for at, want := range map[string][]byte{
+		"10.0.0.1:258":          {2, 0, 1, 2, 10, 0, 0, 1},
+		"[::ffff:10.0.0.1]:258": {2, 0, 1, 2, 10, 0, 0, 1},
+		"[2001:db8::1]:258":     {10, 0, 1, 2, 0, 0, 0, 0, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+	} {
+		if got := socketBytes(netip.MustParseAddrPort(at)); !bytes.HasPrefix(got, want) {
+			t.Errorf("%s: %x, want %x", at, got, want)
+		}
 	}
 }
 

@@ -75,6 +75,23 @@ func (s sysfs) whyUnlisted(device string) string {
 	return "libibverbs has no provider for it: install ibverbs-providers, or the vendor's"
 }
 
+// whyNoCM says why rdma_cm can't be used.
+func (s sysfs) whyNoCM() string {
+	node := filepath.Join(s.dev, "infiniband", "rdma_cm")
+	f, err := os.OpenFile(node, os.O_RDWR, 0)
+	switch {
+	case os.IsNotExist(err) && s.text("misc", "rdma_cm", "abi_version") == "":
+		return "the kernel has no rdma_cm for programs: modprobe rdma_ucm"
+	case os.IsNotExist(err):
+		return fmt.Sprintf("%s is missing: give the container --device=%s", node, node)
+	case err != nil:
+		return fmt.Sprintf("%v: join the group that owns the node (often rdma), or let the container have it", err)
+	}
+	// It was opened only to see whether it can be.
+	_ = f.Close()
+	return "the kernel's log may have the reason (dmesg)"
+}
+
 // numa is the device's NUMA node, -1 if it has none.
 func (s sysfs) numa(device string) int {
 	n, err := strconv.Atoi(s.text("infiniband", device, "device", "numa_node"))

@@ -23,6 +23,14 @@
 // Errors of the verbs are positive unix.Errno, wrapped: some providers return
 // -errno, and who implements this puts that right.
 //
-// QPs are connected by hand (INIT, RTR, RTS). iWARP devices refuse that with
-// EINVAL: they know rdma_cm only, which would stand beside ToRTR and ToRTS.
+// QPs are connected by hand (INIT, RTR, RTS) or by a Connector. iWARP devices
+// refuse the former with EINVAL.
+//
+// # What iWARP doesn't do
+//
+// It says less than InfiniBand and RoCE: a WRITE completes when it is on its way,
+// and so does one that the peer refuses, or that a cable swallows. The side that
+// asked for the connection must send first; a SEND that finds no receive ends the
+// connection; and when one end is closed or fails, so does the other, by the end
+// of the TCP connection below.
 package nic

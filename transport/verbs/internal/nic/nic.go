@@ -11,6 +11,9 @@ type Provider interface {
 	// Open opens a device by name (ibv_open_device(3)). One that can't be opened
 	// Is transport.ErrUnavailable, with the reason and the cure.
 	Open(name string) (Device, error)
+	// Connector is rdma_cm of this host. Without it the error is
+	// transport.ErrUnavailable, with the reason and the cure.
+	Connector() (Connector, error)
 }
 
 // Device is an open device.
@@ -90,8 +93,9 @@ type QP interface {
 	ToRTR(p Peer) error
 	// ToRTS moves RTR -> RTS: the QP sends as well.
 	ToRTS(r Retry) error
-	// ToError moves any state to ERR: all that is posted, or will be, completes as
-	// Flushed, unsignalled requests too.
+	// ToError moves any state to ERR: all that is posted completes as Flushed,
+	// unsignalled requests too, and so does what will be, but on iWARP: siw takes
+	// that and says no more of it.
 	ToError() error
 	// State asks the device (ibv_query_qp(3)).
 	State() (State, error)

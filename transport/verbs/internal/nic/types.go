@@ -49,7 +49,10 @@ type Port struct {
 	MaxMessage uint32
 	LID        uint16
 	Speed      uint64 // bit/s, 0 if not known
-	GIDs       []GID
+
+	// GIDs are the rows of the port's table, and on InfiniBand the addresses of its
+	// network cards (IPoIB). On iWARP they are such addresses only.
+	GIDs []GID
 
 	// TrafficClass is what the host has set for RoCE on the port (the IPv6 field of
 	// that name, or IPv4's TOS: DSCP in the upper six bits), 0 if nothing.
@@ -64,6 +67,9 @@ const (
 	GIDIB     GIDType = 0
 	GIDRoCEv1 GIDType = 1
 	GIDRoCEv2 GIDType = 2
+	// GIDIP is none of them: the address of a network card on the port, by which
+	// rdma_cm finds it. Its index counts such addresses.
+	GIDIP GIDType = 3
 )
 
 // GID is a row of a port's GID table.
@@ -184,6 +190,8 @@ func (t GIDType) String() string {
 		return "RoCE v1"
 	case GIDRoCEv2:
 		return "RoCE v2"
+	case GIDIP:
+		return "IP"
 	}
 	return fmt.Sprintf("type %d", int(t))
 }

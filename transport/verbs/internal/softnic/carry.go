@@ -99,6 +99,8 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 	r := q.sq[0]
 	o := q.far()
 	switch {
+	case o == nil && q.dev.hw.IWARP:
+		return stalled // TCP goes on for longer than anybody waits
 	case o == nil && timeouts > int(q.retry.Count) && !(q.dev.hw.Endless7 && q.retry.Count == 7):
 		return q.finish(r, nic.RetryExceeded)
 	case o == nil:
@@ -114,6 +116,9 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 			return q.finish(r, nic.LocalProtection)
 		}
 	}
+	if q.dev.hw.IWARP {
+		return q.overTCP(r, o, data)
+	}
 	if r.Op == nic.OpWrite {
 		return q.finish(r, o.write(r, data))
 	}
@@ -125,6 +130,28 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 		return notReady
 	}
 	return q.finish(r, o.receive(data))
+}
+
+// overTCP is how iWARP carries a request: it is done here once it is on its way,
+// whatever becomes of it there. What the other end refuses ends the connection.
+func (q *qp) overTCP(r request, o *qp, data []byte) verdict {
+	ok := !q.quiet
+	switch {
+	case !ok:
+	case r.Op == nic.OpWrite:
+		ok = o.place(r, data)
+	case len(o.rq) == 0:
+		q.f.rnr++
+		ok = false
+	default:
+		ok = o.accept(data) == nic.Success
+	}
+	o.quiet = o.quiet && !ok
+	q.finish(r, nic.Success)
+	if !ok {
+		o.fault(nic.EventQPAccess)
+	}
+	return carried
 }
 
 // finish completes the first request of the queue.
@@ -139,25 +166,39 @@ func (q *qp) finish(r request, s nic.Status) verdict {
 
 // write places the data of an RDMA WRITE. f.mu is held.
 func (q *qp) write(r request, data []byte) nic.Status {
-	if len(data) == 0 {
-		return nic.Success // no key is looked at
-	}
-	m := q.f.mrs[r.RKey]
-	if m != nil && m.remote && m.pd == q.pd && r.RemoteAddr >= m.Addr() && r.RemoteAddr-m.Addr() <= uint64(len(m.mem)) {
-		if to, ok := m.at(int(r.RemoteAddr-m.Addr()), len(data)); ok {
-			copy(to, data)
-			return nic.Success
-		}
-	}
-	if q.dev.hw.IWARP {
-		return nic.Success // as siw: the sender never learns of it
+	if q.place(r, data) {
+		return nic.Success
 	}
 	q.fault(nic.EventQPAccess)
 	return nic.RemoteAccess
 }
 
-// receive places the data of a SEND. f.mu is held.
+// place says whether the data of an RDMA WRITE may lie where they shall, and do now.
+func (q *qp) place(r request, data []byte) bool {
+	if len(data) == 0 {
+		return true // no key is looked at
+	}
+	m := q.f.mrs[r.RKey]
+	if m != nil && m.remote && m.pd == q.pd && r.RemoteAddr >= m.Addr() && r.RemoteAddr-m.Addr() <= uint64(len(m.mem)) {
+		if to, ok := m.at(int(r.RemoteAddr-m.Addr()), len(data)); ok {
+			copy(to, data)
+			return true
+		}
+	}
+	return false
+}
+
+// receive is accept with what comes of a mistake. f.mu is held.
 func (q *qp) receive(data []byte) nic.Status {
+	s := q.accept(data)
+	if s != nic.Success {
+		q.fail()
+	}
+	return s
+}
+
+// accept places the data of a SEND. f.mu is held.
+func (q *qp) accept(data []byte) nic.Status {
 	w := q.rq[0]
 	q.rq = q.rq[1:]
 	m := w.MR.(*mr)
@@ -165,11 +206,9 @@ func (q *qp) receive(data []byte) nic.Status {
 	switch {
 	case !ok || m.closed || m.pd != q.pd:
 		q.received(w, nic.WC{Status: nic.LocalProtection})
-		q.fail()
 		return nic.RemoteOp
 	case len(data) > len(to):
 		q.received(w, nic.WC{Status: nic.LocalLength})
-		q.fail()
 		return nic.RemoteInvalid
 	}
 	copy(to, data)

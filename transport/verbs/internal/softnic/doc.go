@@ -7,7 +7,8 @@
 //	    other, as RC does: retries, RNR, keys and ranges checked at the far end
 //	    (carry.go)
 //	[3] completions and events wait in their queues for whoever asks (cq.go)
-//	[4] a test pulls plugs: Host.SetPort, Host.Break, and says at the end what was
+//	[4] rdma_cm joins QPs of any device, and is all that joins those of SIW (cm.go)
+//	[5] a test pulls plugs: Host.SetPort, Host.Break, and says at the end what was
 //	    left open: Fabric.Leaks
 //
 // It is stricter than real devices where that finds mistakes: an entry of a send

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -24,6 +25,8 @@ type Fabric struct {
 	turn  chan struct{}  // closed when a QP changed its state
 	open  map[string]int // what is open, by kind
 	rnr   int
+
+	listeners map[netip.AddrPort]*listener
 }
 
 // Leaks lists what is open now, "QP (2)"; for tests.
@@ -49,6 +52,7 @@ func (f *Fabric) RNRs() int {
 func (f *Fabric) count(kind string, by int) {
 	if f.open == nil {
 		f.open, f.qps, f.mrs, f.turn = map[string]int{}, map[uint32]*qp{}, map[uint32]*mr{}, make(chan struct{})
+		f.listeners = map[netip.AddrPort]*listener{}
 	}
 	f.open[kind] += by
 }
@@ -97,12 +101,14 @@ func RXE(name string, addr [4]byte) Spec {
 	}
 }
 
-// SIW is a device like those of the kernel's siw: iWARP, limits as measured on
-// Linux 6.1.
+// SIW is a device like those of the kernel's siw on a card with an IPv4 address:
+// iWARP, limits as measured on Linux 6.1.
 func SIW(name string, addr [4]byte) Spec {
 	return Spec{
-		Name: name, IWARP: true, MaxInline: 80, MaxSGE: 6, MaxQPWR: 32768, MaxCQE: 65536, MTU: 1024, Ports: 1,
-		GIDs: []nic.GID{{Index: 0, GID: [16]byte{0: 2, 3: addr[1], 4: addr[2], 5: addr[3]}, Type: nic.GIDIB, Netdev: "net-" + name}},
+		Name: name, IWARP: true, MaxInline: 80, MaxSGE: 6, MaxQPWR: 32768, MaxCQE: 65536, MTU: 1024, Ports: 1, Alone: true,
+		GIDs: []nic.GID{{
+			Index: 0, GID: [16]byte{10: 0xff, 11: 0xff, 12: addr[0], 13: addr[1], 14: addr[2], 15: addr[3]}, Type: nic.GIDIP, Netdev: "net-" + name,
+		}},
 	}
 }
 
@@ -110,6 +116,7 @@ func SIW(name string, addr [4]byte) Spec {
 type Host struct {
 	f       *Fabric
 	devices []*hardware
+	noCM    error // why there is no rdma_cm
 }
 
 var _ nic.Provider = (*Host)(nil)
@@ -121,6 +128,7 @@ type hardware struct {
 	down    bool
 	removed bool
 	opens   map[*device]bool
+	conns   map[*conn]bool
 }
 
 // Host adds a machine.
@@ -130,7 +138,7 @@ func (f *Fabric) Host(devices ...Spec) *Host {
 	f.count("device", 0)
 	h := &Host{f: f}
 	for _, s := range devices {
-		h.devices = append(h.devices, &hardware{host: h, Spec: s, opens: map[*device]bool{}})
+		h.devices = append(h.devices, &hardware{host: h, Spec: s, opens: map[*device]bool{}, conns: map[*conn]bool{}})
 	}
 	f.hosts = append(f.hosts, h)
 	return h
@@ -188,11 +196,17 @@ func (h *Host) SetPort(name string, up bool) {
 }
 
 // SetRemoved takes a device away, as `rdma link delete` does, or brings it back. Who has
-// it open is told nothing; it can't be opened any more.
+// it open is told nothing, but for connections of rdma_cm; it can't be opened any more.
 func (h *Host) SetRemoved(name string, removed bool) {
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
-	h.find(name).removed = removed
+	hw := h.find(name)
+	hw.removed = removed
+	for c := range hw.conns {
+		if removed {
+			c.over(errRemoved)
+		}
+	}
 }
 
 // SetMTU gives a device's wire another MTU without a word, as a switch on the way

@@ -26,6 +26,8 @@ type qp struct {
 	state nic.State
 	peer  nic.Peer
 	retry nic.Retry
+	conn  *conn // of rdma_cm; nil: by hand
+	quiet bool  // iWARP: it may not send before the other side has
 
 	sq             []request
 	rq             []nic.RecvWR
@@ -125,22 +127,6 @@ func (q *qp) ToRTS(r nic.Retry) error {
 	return nil
 }
 
-// Join connects two QPs in INIT as rdma_cm would, with which iWARP is connected.
-func (h *Host) Join(a, b nic.QP, r nic.Retry) error {
-	h.f.mu.Lock()
-	defer h.f.mu.Unlock()
-	x, y := a.(*qp), b.(*qp)
-	for _, pair := range [][2]*qp{{x, y}, {y, x}} {
-		q, o := pair[0], pair[1]
-		if err := q.modify(nic.Init, nic.RTS, true); err != nil {
-			return err
-		}
-		q.peer = nic.Peer{QPN: o.qpn, GID: o.dev.hw.GIDs[0].GID, Global: true, PathMTU: q.dev.hw.MTU}
-		q.retry = r
-	}
-	return nil
-}
-
 // ToError implements nic.QP.
 func (q *qp) ToError() error {
 	q.f.mu.Lock()
@@ -164,6 +150,11 @@ func (q *qp) fail() {
 	q.sq, q.rq = nil, nil
 	q.wake()
 	q.f.changed()
+	// The TCP connection below ends, and with it the other end.
+	if c := q.conn; c != nil && q.dev.hw.IWARP {
+		c.over(errEnded)
+		c.other.over(errEnded)
+	}
 }
 
 // fault is fail with an event.
@@ -223,7 +214,9 @@ func (q *qp) post(w nic.SendWR) error {
 	}
 	q.sqUsed++
 	if q.state == nic.Err {
-		q.sent(r, nic.Flushed)
+		if !q.dev.hw.IWARP { // siw says nothing of it
+			q.sent(r, nic.Flushed)
+		}
 		return nil
 	}
 	q.sq = append(q.sq, r)
@@ -261,7 +254,9 @@ func (q *qp) take(w nic.RecvWR) error {
 	}
 	q.rqUsed++
 	if q.state == nic.Err {
-		q.received(w, nic.WC{Status: nic.Flushed})
+		if !q.dev.hw.IWARP {
+			q.received(w, nic.WC{Status: nic.Flushed})
+		}
 		return nil
 	}
 	q.rq = append(q.rq, w)
@@ -273,6 +268,9 @@ func (q *qp) Close() error {
 	q.f.mu.Lock()
 	first, err := q.end()
 	if first {
+		if q.dev.hw.IWARP && q.state != nic.Err {
+			q.fail()
+		}
 		delete(q.f.qps, q.qpn)
 		close(q.stop)
 		q.f.changed()
