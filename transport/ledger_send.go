@@ -77,6 +77,10 @@ func (l *SendLedger) Ask(again bool) bool {
 	return true
 }
 
+// Ping says whether a request should go out only to hear an answer, of a receiver of
+// whom nothing else tells that it is there: not while another is unanswered.
+func (l *SendLedger) Ping() bool { return !l.asked && l.Ask(true) }
+
 // Sent is how many frames were sent.
 func (l *SendLedger) Sent() uint64 { return l.next }
 

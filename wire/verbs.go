@@ -15,17 +15,21 @@ const (
 	VerbsOfferSize = 80
 )
 
-// Link layers of a VerbsRail (ibv_query_port(3)).
+// Link layers of a VerbsRail (ibv_query_port(3)), and iWARP, which is on Ethernet but
+// talks to its own kind only.
 const (
 	VerbsIB       uint8 = 1
 	VerbsEthernet uint8 = 2
+	VerbsIWARP    uint8 = 3
 )
 
-// Types of a VerbsGID: enum ibv_gid_type and one.
+// Types of a VerbsGID: enum ibv_gid_type and one; and the IP address of a network
+// card, by which rdma_cm finds a port.
 const (
 	VerbsGIDIB     uint8 = 1
 	VerbsGIDRoCEv1 uint8 = 2
 	VerbsGIDRoCEv2 uint8 = 3
+	VerbsGIDIP     uint8 = 4
 )
 
 // VerbsGID is an address of a rail. Index is its row in the table of its port;
@@ -80,7 +84,7 @@ func ParseVerbsRail(b []byte) (VerbsRail, error) {
 	le := binary.LittleEndian
 	r := VerbsRail{Link: b[0], Port: b[1], MTU: le.Uint16(b[2:]), LID: le.Uint16(b[4:])}
 	if err := first(
-		check{r.Link != VerbsIB && r.Link != VerbsEthernet, "link layer"},
+		check{r.Link < VerbsIB || r.Link > VerbsIWARP, "link layer"},
 		check{r.Port == 0 || b[6] != 0, "port"},
 		check{!ValidVerbsMTU(r.MTU), "MTU"},
 	); err != nil {
@@ -88,7 +92,7 @@ func ParseVerbsRail(b []byte) (VerbsRail, error) {
 	}
 	for b = b[verbsRailHead:]; len(b) > 0; b = b[verbsGIDSize:] {
 		g := VerbsGID{GID: [16]byte(b), Type: b[16], Index: b[17], Bits: b[18]}
-		if g.Type < VerbsGIDIB || g.Type > VerbsGIDRoCEv2 || g.Bits > 128 || g.GID == [16]byte{} {
+		if g.Type < VerbsGIDIB || g.Type > VerbsGIDIP || g.Bits > 128 || g.GID == [16]byte{} {
 			return VerbsRail{}, fmt.Errorf("verbs rail: GID %x: %w", b[:verbsGIDSize], ErrMalformed)
 		}
 		r.GIDs = append(r.GIDs, g)
@@ -98,7 +102,8 @@ func ParseVerbsRail(b []byte) (VerbsRail, error) {
 
 // VerbsOffer is what an endpoint of verbs offers: what the peer's QP must know,
 // and where it may write. Layout: u8 link, u8 GID type, u16 path MTU, u16 LID, u16
-// zero, u32 QPN, u32 PSN, u64 address, u32 rkey, u32 zero, GID, peer's GID, nonce.
+// port of rdma_cm, u32 QPN, u32 PSN, u64 address, u32 rkey, u8 by rdma_cm, 3 bytes
+// zero, GID, peer's GID, nonce.
 type VerbsOffer struct {
 	Link    uint8
 	GIDType uint8  // the type of both GIDs; 0 while a responder has not seen the initiator's offer
@@ -108,7 +113,9 @@ type VerbsOffer struct {
 	PSN     uint32   // 24 bits, the first that this side sends
 	Addr    uint64   // of the first slot; 0 from a sender
 	RKey    uint32   // 0 from a sender
-	GID     [16]byte // own; zero from a responder, whose GIDs are its rail's
+	CM      bool     // the QPs are connected by rdma_cm, and not by what is said here
+	Port    uint16   // where a responder takes requests of rdma_cm; else 0
+	GID     [16]byte // own; zero from a responder, whose GIDs are its rail's, but for where it takes requests
 	Peer    [16]byte // the peer's, as the initiator chose it; zero from a responder
 	Nonce   [16]byte
 }
@@ -119,12 +126,16 @@ func (o *VerbsOffer) Append(b []byte) []byte {
 	b = append(b, o.Link, o.GIDType)
 	b = le.AppendUint16(b, o.MTU)
 	b = le.AppendUint16(b, o.LID)
-	b = le.AppendUint16(b, 0)
+	b = le.AppendUint16(b, o.Port)
 	b = le.AppendUint32(b, o.QPN)
 	b = le.AppendUint32(b, o.PSN)
 	b = le.AppendUint64(b, o.Addr)
 	b = le.AppendUint32(b, o.RKey)
-	b = le.AppendUint32(b, 0)
+	var cm uint32
+	if o.CM {
+		cm = 1
+	}
+	b = le.AppendUint32(b, cm)
 	b = append(b, o.GID[:]...)
 	b = append(b, o.Peer[:]...)
 	return append(b, o.Nonce[:]...)
@@ -138,14 +149,15 @@ func ParseVerbsOffer(b []byte) (VerbsOffer, error) {
 	le := binary.LittleEndian
 	o := VerbsOffer{
 		Link: b[0], GIDType: b[1], MTU: le.Uint16(b[2:]), LID: le.Uint16(b[4:]), QPN: le.Uint32(b[8:]), PSN: le.Uint32(b[12:]),
-		Addr: le.Uint64(b[16:]), RKey: le.Uint32(b[24:]), GID: [16]byte(b[32:]), Peer: [16]byte(b[48:]), Nonce: [16]byte(b[64:]),
+		Addr: le.Uint64(b[16:]), RKey: le.Uint32(b[24:]), CM: b[28] == 1, Port: le.Uint16(b[6:]), GID: [16]byte(b[32:]), Peer: [16]byte(b[48:]), Nonce: [16]byte(b[64:]),
 	}
 	if err := first(
-		check{o.Link != VerbsIB && o.Link != VerbsEthernet, "link layer"},
-		check{o.GIDType > VerbsGIDRoCEv2, "type of GID"},
+		check{o.Link < VerbsIB || o.Link > VerbsIWARP, "link layer"},
+		check{o.GIDType > VerbsGIDIP, "type of GID"},
 		check{!ValidVerbsMTU(o.MTU), "MTU"},
 		check{o.QPN >= 1<<24 || o.PSN >= 1<<24, "number of more than 24 bits"},
-		check{le.Uint16(b[6:]) != 0 || le.Uint32(b[28:]) != 0, "bytes that should be zero"},
+		check{o.Port != 0 && !o.CM, "port of rdma_cm without it"},
+		check{b[28] > 1 || le.Uint32(b[28:])>>8 != 0, "bytes that should be zero"},
 	); err != nil {
 		return VerbsOffer{}, fmt.Errorf("verbs offer: %w: %w", err, ErrMalformed)
 	}

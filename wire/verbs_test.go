@@ -22,8 +22,18 @@ func sampleVerbsOffer() VerbsOffer {
 	}
 }
 
+// With rdma_cm.
+func sampleIWARP() (VerbsRail, VerbsOffer) {
+	r, o := sampleVerbsRail(), sampleVerbsOffer()
+	r.Link, r.GIDs = VerbsIWARP, []VerbsGID{{GID: r.GIDs[0].GID, Type: VerbsGIDIP, Bits: 120}}
+	o.Link, o.GIDType, o.CM, o.Port = VerbsIWARP, VerbsGIDIP, true, 0x1314
+	return r, o
+}
+
 func FuzzParseVerbsRail(f *testing.F) {
 	r := sampleVerbsRail()
+	f.Add(r.Append(nil))
+	r, _ = sampleIWARP()
 	f.Add(r.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := ParseVerbsRail(b)
@@ -35,6 +45,8 @@ func FuzzParseVerbsRail(f *testing.F) {
 
 func FuzzParseVerbsOffer(f *testing.F) {
 	o := sampleVerbsOffer()
+	f.Add(o.Append(nil))
+	_, o = sampleIWARP()
 	f.Add(o.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := ParseVerbsOffer(b)
@@ -48,6 +60,14 @@ func TestVerbsLayoutsHaveGoldenBytes(t *testing.T) {
 	r, o := sampleVerbsRail(), sampleVerbsOffer()
 	golden(t, "verbsrail", r.Append(nil))
 	golden(t, "verbsoffer", o.Append(nil))
+	ri, oi := sampleIWARP()
+	golden(t, "verbsrail-iwarp", ri.Append(nil))
+	golden(t, "verbsoffer-cm", oi.Append(nil))
+	gotRI, errRI := ParseVerbsRail(ri.Append(nil))
+	gotOI, errOI := ParseVerbsOffer(oi.Append(nil))
+	if d := cmp.Diff(ri, gotRI) + cmp.Diff(oi, gotOI); d != "" || errRI != nil || errOI != nil {
+		t.Error(d, errRI, errOI)
+	}
 	gotR, errR := ParseVerbsRail(r.Append(nil))
 	gotO, errO := ParseVerbsOffer(o.Append(nil))
 	if err := errors.Join(errR, errO); err != nil {
@@ -95,26 +115,27 @@ func TestVerbsLayoutsRefuse(t *testing.T) {
 		"a rail cut short":               rail(cut),
 		"a rail with more than it says":  rail(more),
 		"a rail of 33 GIDs":              rail(set(7, MaxVerbsGIDs+1)),
-		"a link layer of its own":        rail(set(0, 3)),
+		"a link layer of its own":        rail(set(0, 4)),
 		"no link layer":                  rail(set(0, 0)),
 		"port 0":                         rail(set(1, 0)),
 		"a byte that should be zero":     rail(set(6, 1)),
 		"an MTU of 4098":                 rail(set(2, 2)),
 		"an MTU of 0":                    rail(set(3, 0)),
 		"a GID of type 0":                rail(set(8+16, 0)),
-		"a GID of type 4":                rail(set(8+16, 4)),
+		"a GID of type 5":                rail(set(8+16, 5)),
 		"a prefix of 129 bits":           rail(set(8+18, 129)),
 		"a GID of zeros":                 rail(func(b []byte) []byte { clear(b[8:24]); return b }),
 		"an offer of nothing":            offer(none),
 		"an offer cut short":             offer(cut),
 		"an offer with a byte too many":  offer(more),
 		"an offer of another link layer": offer(set(0, 9)),
-		"an offer of another GID type":   offer(set(1, 4)),
+		"an offer of another GID type":   offer(set(1, 5)),
 		"an offer with an MTU of 8192":   offer(set(3, 32)),
 		"a QPN of 25 bits":               offer(set(11, 1)),
 		"a PSN of 25 bits":               offer(set(15, 1)),
-		"an offer with a hidden byte":    offer(set(6, 1)),
-		"an offer with another":          offer(set(31, 1)),
+		"a port of rdma_cm without it":   offer(set(6, 1)),
+		"a way to connect of its own":    offer(set(28, 2)),
+		"an offer with a hidden byte":    offer(set(31, 1)),
 	} {
 		if !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", name, err)

@@ -90,6 +90,7 @@ func testCancel(t *testing.T, s *suite) {
 	// Connect of a responder that nobody joins, and of an initiator with a context that has ended.
 	r := s.request(t)
 	r.Role = transport.Receiver
+	r.Pair.Local, r.Pair.Peer = r.Pair.Peer, r.Pair.Local
 	e, err := s.Responder.Open(within(t), r)
 	if err != nil {
 		t.Fatal(err)

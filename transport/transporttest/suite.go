@@ -33,6 +33,8 @@ type Config struct {
 	// Swallows is how many bytes the way holds at most while nobody receives:
 	// beyond that, Send has to wait. 0: Send never waits.
 	Swallows int
+	// Cuts: a peer that reads nothing has its connection cut, where others wait for it.
+	Cuts bool
 	// Raw joins a responder's endpoint as an honest initiator would, proof
 	// included, and then speaks for the suite: Write takes CDCs with what belongs
 	// to them, Read gives those of the responder. nil: no test of lies.
@@ -117,7 +119,7 @@ func runHostile(t *testing.T, cfg Config) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			leftovers(t)
-			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill, raw: cfg.Raw})
+			tt.test(t, &suite{World: cfg.World(t), kill: cfg.Kill, raw: cfg.Raw, cuts: cfg.Cuts})
 		})
 	}
 }
@@ -155,6 +157,7 @@ type suite struct {
 	raw      func(t *testing.T, w World, req transport.OpenRequest, offer []byte) io.ReadWriteCloser
 	largest  int
 	swallows int
+	cuts     bool
 }
 
 // request is for stream 0 between the best pair of rails.

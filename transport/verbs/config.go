@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ type Config struct {
 	Port    int      // of rails that don't say; 0: any
 	GID     *int     // index, of rails that don't say; nil: the best
 
+	Connect Connect // how QPs are connected; 0: Auto
+	CMPorts Ports   // where a responder takes requests of rdma_cm; the zero value: any
+
 	TrafficClass *uint8 // of what is sent over RoCE; nil: what the host has set for the port
 
 	Timeout    time.Duration // for the peer's Hello; 0: 30 s
@@ -38,12 +42,26 @@ type Config struct {
 	Logger     hclog.Logger  // nil: silent
 }
 
+// Connect is how QPs are connected.
+type Connect uint8
+
+// The ways to connect. iWARP knows rdma_cm only.
+const (
+	Auto Connect = iota // by rdma_cm where there is no other way, or the initiator wants it
+	OOB                 // out of band: by what the offers say, over the control connection
+	CM                  // by rdma_cm
+)
+
+// Ports is a range of ports.
+type Ports struct{ First, Last uint16 }
+
 // Transport is RDMA verbs as a transport.Transport.
 type Transport struct {
 	cfg Config
 
-	mu      sync.Mutex
-	domains map[domainKey]*domain
+	mu       sync.Mutex
+	domains  map[domainKey]*domain
+	requests map[netip.Addr]*requests
 }
 
 // New makes the transport. Nothing is opened before Probe or Open, and nothing
@@ -64,7 +82,7 @@ func New(cfg Config) *Transport {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
-	return &Transport{cfg: cfg, domains: map[domainKey]*domain{}}
+	return &Transport{cfg: cfg, domains: map[domainKey]*domain{}, requests: map[netip.Addr]*requests{}}
 }
 
 // Name implements transport.Transport.

@@ -16,8 +16,11 @@ const (
 )
 
 // completionError says what a completion without success means.
-func completionError(wc nic.WC) error {
+func completionError(wc nic.WC, iwarp bool) error {
 	cure, base := cureOurs, error(nil)
+	if iwarp && wc.Status == nic.Flushed { // we flush nothing that lives: the connection below has ended
+		return fmt.Errorf("QP %d: the connection has ended: %s: %w", wc.QPN, cureGone, transport.ErrPeerGone)
+	}
 	switch wc.Status {
 	case nic.RetryExceeded, nic.RNRExceeded, nic.RemoteOp:
 		cure, base = cureGone, transport.ErrPeerGone

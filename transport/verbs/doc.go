@@ -7,8 +7,9 @@
 //	[2] Pair joins rails of one link layer and addresses of one type (pair.go)
 //	[3] Open: a domain for session and device (context, PD, CQ, poller), a slab and
 //	    its MR, a QP in INIT with its receives posted (endpoint.go, domain.go)
-//	[4] Connect: RTR, RTS; the initiator says its Hello, the responder answers with
-//	    its own. Both prove the session's key over both offers (hello.go)
+//	[4] Connect: RTR, RTS, by what the offers say or by rdma_cm, as iWARP needs it
+//	    (meeting.go, requests.go); the initiator says its Hello, the responder answers
+//	    with its own. Both prove the session's key over both offers (hello.go)
 //	[5] Send posts WRITE and CDC as one chain; Release sends credits when the ledger
 //	    says so; both run over the ledger of package transport (send.go, recv.go)
 //	[6] the poller takes completions, posts each receive again before it hands the
@@ -23,6 +24,10 @@
 // no receive of the peer, so it can't overrun anything, and it fails when the
 // peer's QP is gone, which the kernel sees to when a process dies. A peer that is
 // slow, or stopped, is not dead.
+//
+// On iWARP that WRITE would succeed whether or not anybody is there. Who is killed is
+// noticed by the end of the connection of rdma_cm; who is gone without a word, by a
+// request of the sender's that the receiver doesn't answer (link.listens).
 //
 // # What this package trusts
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"scp_rdma/transport"
@@ -37,6 +38,7 @@ type domain struct {
 	mu      sync.Mutex
 	pollers []*poller
 	ports   map[int]nic.Port // as the first stream on each found it
+	links   atomic.Uint32    // so many were made
 }
 
 // domain finds or opens the domain of a session and device, and holds it.

@@ -166,6 +166,7 @@ func (l *link) queue() error {
 		return err
 	}
 	l.inline = caps.Inline >= message
+	l.number = l.d.links.Add(1)
 	l.qpn = l.qp.QPN()
 	go l.postAll()
 	p.add(l)
@@ -198,6 +199,13 @@ func (e *endpoint) describe() error {
 			return err
 		}
 		e.offer.GIDType, e.offer.GID, e.offer.Peer = c.kind, c.mine, c.peer
+	}
+	cm, err := e.byCM()
+	if err == nil && cm {
+		err = e.meet()
+	}
+	if err != nil {
+		return err
 	}
 	l.mine = e.offer.Append(nil)
 	return nil
@@ -239,8 +247,14 @@ func (e *endpoint) connect(ctx context.Context, peer []byte) error {
 	if err := e.join(ctx, peer); err != nil {
 		return err
 	}
+	if e.l.meeting != nil && e.l.req.Initiator {
+		if err := e.ask(ctx); err != nil {
+			return err
+		}
+	}
 	timer := time.NewTimer(e.l.d.t.cfg.Timeout)
 	defer timer.Stop()
+	e.stir()
 	select {
 	case <-e.l.proved:
 		return nil
@@ -257,7 +271,8 @@ func (e *endpoint) connect(ctx context.Context, peer []byte) error {
 	}
 }
 
-// join brings the QP to RTS towards the peer, once; the initiator speaks.
+// join takes the peer's offer, once, and brings the QP to RTS towards it, unless
+// rdma_cm does; the initiator speaks.
 func (e *endpoint) join(ctx context.Context, peer []byte) error {
 	l := e.l
 	l.mu.Lock()
@@ -276,29 +291,50 @@ func (e *endpoint) join(ctx context.Context, peer []byte) error {
 		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
 	way, err := e.way(o)
-	if err != nil {
+	if err := errors.Join(err, e.checkMet(o)); err != nil {
 		return err
 	}
-	if l.state != opened {
+	if l.state != opened || l.theirs != nil {
 		return fmt.Errorf("connected before: %w", transport.ErrProtocol)
 	}
 	l.far, l.theirs = o, bytes.Clone(peer)
+	if l.meeting != nil {
+		close(l.meeting.agreed)
+		return nil
+	}
+	return e.byHand(way)
+}
+
+// byHand brings the QP to RTS. mu is held.
+func (e *endpoint) byHand(way nic.Peer) error {
+	l := e.l
 	if err := l.qp.ToRTR(way); err != nil {
 		return fmt.Errorf("%w: the device finds no way to the peer's address: name another rail or GID index with -d: %w", err, transport.ErrUnavailable)
 	}
-	retry := nic.Retry{PSN: e.offer.PSN, Timeout: l.d.t.cfg.AckTimeout, Count: retryCount, RNRCount: rnrForever, Reads: readDepth}
-	if l.d.t.cfg.StrictRNR {
-		retry.RNRCount = 0
-	}
-	if err := l.qp.ToRTS(retry); err != nil {
+	if err := l.qp.ToRTS(e.retry()); err != nil {
 		return err
 	}
 	l.move(connects)
 	if !l.req.Initiator {
 		return nil
 	}
+	return l.greet()
+}
+
+// greet says our Hello. mu is held.
+func (l *link) greet() error {
 	mine := l.own()
 	return l.say(mine.Append(nil), true, 0, 0)
+}
+
+// retry is how the QP takes lost packets.
+func (e *endpoint) retry() nic.Retry {
+	c := e.l.d.t.cfg
+	r := nic.Retry{PSN: e.offer.PSN, Timeout: c.AckTimeout, Count: retryCount, RNRCount: rnrForever, Reads: readDepth}
+	if c.StrictRNR {
+		r.RNRCount = 0
+	}
+	return r
 }
 
 // trafficClass is that of packets from a port.

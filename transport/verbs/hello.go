@@ -12,6 +12,7 @@ import (
 const (
 	labelInitiator = "scp_rdma verbs join v1 initiator"
 	labelResponder = "scp_rdma verbs join v1 responder"
+	labelRequest   = "scp_rdma verbs request v1"
 )
 
 // join is the Hello of one side. Its proof is over both offers, with their QPNs,
@@ -28,6 +29,17 @@ func join(req transport.OpenRequest, label string, initiator, responder []byte) 
 	mac.Write(responder)
 	mac.Sum(j.Proof[:0])
 	return j
+}
+
+// word is what a request of rdma_cm shows: which stream is meant, by the nonce of the
+// responder's offer, and that who asks has the session's key and both offers. It goes
+// in the clear and is good once, as the nonce is.
+func word(key []byte, nonce [16]byte, initiator, responder []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(labelRequest))
+	mac.Write(initiator)
+	mac.Write(responder)
+	return mac.Sum(nonce[:])
 }
 
 // own and others are the Hellos of this side and of the other.

@@ -16,11 +16,15 @@ const (
 	// to flush: together less than the few seconds that Close may take.
 	lastWords = 2 * time.Second
 	drainWait = 2 * time.Second
+	// drainIWARP is drainWait for iWARP: siw has given all back when ERR is reached,
+	// and never gives back what came later (Linux 6.1, siw_qp.c).
+	drainIWARP = 100 * time.Millisecond
 )
 
 // role is what differs between the two directions. All is called with mu held.
 type role interface {
 	take(c wire.CDC) error  // a CDC of the peer's
+	ping() error            // asks whether the peer is there, if that is its part
 	idle(upTo uint64) error // frames before upTo have left their slots
 	full(c wire.CDC) bool   // it can't be taken now: its receive is kept back
 	settle() error          // the send queue has room again
@@ -44,6 +48,7 @@ type link struct {
 
 	mine, theirs []byte // offers
 	far          wire.VerbsOffer
+	meeting      *meeting // nil: not by rdma_cm
 
 	wake   chan struct{} // something changed for the one call that waits
 	proved chan struct{} // closed when both Hellos are said
@@ -55,10 +60,12 @@ type link struct {
 	mu sync.Mutex
 	poster
 	state   state
-	err     error // why it is dead
-	inError bool  // the QP is in ERR
-	shut    bool  // Close was called
-	saying  bool  // done is to be closed when the send queue is empty
+	err     error     // why it is dead
+	inError bool      // the QP is in ERR
+	shut    bool      // Close was called
+	saying  bool      // done is to be closed when the send queue is empty
+	heard   time.Time // when the peer's last message came; on iWARP
+	deaf    bool      // that was too long ago at the last look
 	queues
 }
 
@@ -91,6 +98,9 @@ func (l *link) die(err error) {
 		return
 	}
 	l.err = err
+	if l.meeting != nil {
+		l.meeting.stop()
+	}
 	l.inError = l.qp.ToError() == nil // else destroying the QP has to do
 	close(l.failed)
 }
@@ -207,12 +217,17 @@ func (l *link) teardown() error {
 	l.die(transport.ErrClosed)
 	l.mu.Unlock()
 	l.stopPosting()
+	l.part()
 	l.mu.Lock()
 	flushes := l.inError && l.marker()
 	l.drained()
 	l.mu.Unlock()
 	if flushes {
-		bounded(drainWait, l.empty, nil)
+		wait := drainWait
+		if l.d.attr.IWARP {
+			wait = drainIWARP
+		}
+		bounded(wait, l.empty, nil)
 	}
 	l.mu.Lock()
 	ok := l.move(drains)
@@ -228,6 +243,9 @@ func (l *link) free() error {
 	var err error
 	if l.qp != nil {
 		err = l.qp.Close()
+	}
+	if l.meeting != nil {
+		err = errors.Join(err, l.meeting.over(l.d.t))
 	}
 	if l.p != nil {
 		l.p.remove(l)

@@ -64,8 +64,8 @@ func (t *Transport) device(d nic.Listed, networks []netip.Prefix) []Candidate {
 	if attr, err = dev.Attr(); err != nil {
 		return bad(nic.DeviceAttr{Name: d.Name}, err)
 	}
-	if attr.IWARP {
-		return bad(attr, fmt.Errorf("iWARP is connected by rdma_cm only, which this version doesn't have: %w", transport.ErrUnavailable))
+	if err := t.connectable(attr); err != nil {
+		return bad(attr, err)
 	}
 	if err := t.lockable(dev); err != nil {
 		return bad(attr, err)
@@ -77,15 +77,42 @@ func (t *Transport) device(d nic.Listed, networks []netip.Prefix) []Candidate {
 			c.Rail.Name = fmt.Sprintf("%s:%d", d.Name, n)
 		}
 		if c.Port, c.Err = dev.Port(n); c.Err == nil {
-			c.GIDs, c.Err = usableGIDs(c.Port)
+			c.GIDs, c.Err = t.usableGIDs(c.Port, attr.IWARP)
 		}
 		c.Port.Number = n
 		if c.Err == nil {
-			c.Rail.Info = railOf(c.Port, c.GIDs, networks)
+			c.Rail.Info = railOf(c, c.GIDs, networks)
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// connectable says whether the QPs of a device can be connected.
+func (t *Transport) connectable(a nic.DeviceAttr) error {
+	switch {
+	case a.IWARP && t.cfg.Connect == OOB:
+		return fmt.Errorf("iWARP is connected by rdma_cm only: leave out --connect oob: %w", transport.ErrUnavailable)
+	case !a.IWARP && t.cfg.Connect != CM:
+		return nil
+	}
+	if _, err := t.cfg.Devices.Connector(); err != nil {
+		return fmt.Errorf("no rdma_cm to connect it by: %w", err)
+	}
+	return nil
+}
+
+// fits says whether QPs are connected by such an address.
+func (t *Transport) fits(p nic.Port, iwarp bool, g nic.GID) bool {
+	switch {
+	case iwarp || t.cfg.Connect == CM && !p.Ethernet:
+		return g.Type == nic.GIDIP
+	case t.cfg.Connect == CM:
+		return g.Type == nic.GIDRoCEv2 && !netip.AddrFrom16(g.GID).IsLinkLocalUnicast()
+	case p.Ethernet:
+		return g.Type == nic.GIDRoCEv1 || g.Type == nic.GIDRoCEv2
+	}
+	return g.Type == nic.GIDIB
 }
 
 // usualMemory is what a session's slots take where nothing else is said, bytes.
@@ -116,7 +143,7 @@ func (t *Transport) lockable(dev nic.Device) error {
 }
 
 // usableGIDs sorts the addresses of a port, best first, or says why it has none.
-func usableGIDs(p nic.Port) ([]nic.GID, error) {
+func (t *Transport) usableGIDs(p nic.Port, iwarp bool) ([]nic.GID, error) {
 	if p.State != nic.PortActive {
 		return nil, fmt.Errorf("port %d is down: plug the cable in, or bring the link up (ip link set DEVICE up): %w", p.Number, transport.ErrUnavailable)
 	}
@@ -124,9 +151,12 @@ func usableGIDs(p nic.Port) ([]nic.GID, error) {
 		return nil, fmt.Errorf("port %d has an MTU of %d bytes: %w", p.Number, p.ActiveMTU, transport.ErrUnavailable)
 	}
 	list := slices.DeleteFunc(slices.Clone(p.GIDs), func(g nic.GID) bool {
-		return g.Index > 255 || g.GID == [16]byte{} || p.Ethernet == (g.Type == nic.GIDIB)
+		return g.Index > 255 || g.GID == [16]byte{} || !t.fits(p, iwarp, g)
 	})
-	if len(list) == 0 {
+	switch {
+	case len(list) == 0 && (iwarp || t.cfg.Connect == CM):
+		return nil, fmt.Errorf("port %d has no IP address, by which rdma_cm finds it: give its network card one (ip addr add): %w", p.Number, transport.ErrUnavailable)
+	case len(list) == 0:
 		return nil, fmt.Errorf("port %d has no GID: give its network card an IP address: %w", p.Number, transport.ErrUnavailable)
 	}
 	slices.SortStableFunc(list, func(a, b nic.GID) int { return cmp.Compare(rank(a), rank(b)) })
@@ -151,9 +181,13 @@ func rank(g nic.GID) int {
 }
 
 // railOf describes a port to peers.
-func railOf(p nic.Port, gids []nic.GID, networks []netip.Prefix) []byte {
+func railOf(c Candidate, gids []nic.GID, networks []netip.Prefix) []byte {
+	p := c.Port
 	r := wire.VerbsRail{Link: wire.VerbsIB, Port: uint8(p.Number), MTU: uint16(p.ActiveMTU), LID: p.LID}
-	if p.Ethernet {
+	switch {
+	case c.Device.IWARP:
+		r.Link = wire.VerbsIWARP
+	case p.Ethernet:
 		r.Link = wire.VerbsEthernet
 	}
 	for _, g := range gids {
@@ -256,7 +290,7 @@ func (t *Transport) rail(all []Candidate, name string) (transport.Rail, error) {
 	}
 	for _, g := range c.GIDs {
 		if g.Index == index {
-			return transport.Rail{Name: name, Info: railOf(c.Port, []nic.GID{g}, networks())}, nil
+			return transport.Rail{Name: name, Info: railOf(c, []nic.GID{g}, networks())}, nil
 		}
 	}
 	return transport.Rail{}, fmt.Errorf("no GID of index %d, there are %v: %w", index, indices(c.GIDs), transport.ErrUnavailable)

@@ -24,7 +24,7 @@ const (
 func depths(slots int) (sq, rq int) { return 2*slots + spare + 1, slots + spare }
 
 // Kinds of work requests, in bits 24 to 31 of an ID. Below them is an index, above
-// them the epoch.
+// them a number that no other link of the domain has.
 const (
 	workCDC uint64 = iota + 1
 	workWrite
@@ -34,7 +34,7 @@ const (
 )
 
 func (l *link) id(kind uint64, index int) uint64 {
-	return uint64(l.req.Epoch)<<32 | kind<<24 | uint64(index)&0xffffff
+	return uint64(l.number)<<32 | kind<<24 | uint64(index)&0xffffff
 }
 
 // mark is a signalled request: when it completes, so have all before it.
@@ -46,6 +46,7 @@ type mark struct {
 
 // queues are the accounts of a QP's queues, under the link's mu.
 type queues struct {
+	number           uint32 // of the link: a QPN comes again while what its last owner has left is not read yet
 	sqDepth, rqDepth int
 	inline           bool // CDCs are
 	every            int  // so many CDCs, then one is signalled
@@ -116,6 +117,10 @@ func (l *link) heartbeat() {
 			l.qpn, l.d.t.cfg.Stall, transport.ErrPeerGone))
 		return
 	}
+	if l.d.attr.IWARP {
+		l.listens()
+		return
+	}
 	early := l.state == proving && l.req.Initiator
 	if !l.state.talks() && !early || len(l.marks) > 0 || l.sqUsed+1 > l.sqDepth-1 {
 		return
@@ -137,8 +142,8 @@ func (l *link) stalled() bool {
 // marker posts the last request, in ERR: requests complete in order, so that with
 // it all are given back. false: there is nothing to wait for. mu is held.
 func (l *link) marker() bool {
-	if l.sqUsed == 0 {
-		l.marked = true // nothing was posted, or all is known to be done
+	if l.sqUsed == 0 || l.d.attr.IWARP {
+		l.marked = true // nothing was posted, or all is known to be done; or nothing would be said of it
 		return true
 	}
 	_, err := l.qp.PostSend([]nic.SendWR{{ID: l.id(workMarker, 0), Op: nic.OpSend, MR: l.rmr, Signalled: true}})
@@ -161,7 +166,7 @@ func (l *link) drained() {
 func (l *link) complete(wc nic.WC) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if uint32(wc.ID>>32) != l.req.Epoch {
+	if uint32(wc.ID>>32) != l.number {
 		return // of a stream that had this QPN before
 	}
 	kind, index := wc.ID>>24&0xff, int(wc.ID&0xffffff)
@@ -176,8 +181,11 @@ func (l *link) complete(wc nic.WC) {
 	case l.state == dead || l.state == freed:
 		l.drained()
 	case wc.Status != nic.Success:
-		err = completionError(wc)
+		err = completionError(wc, l.d.attr.IWARP)
 	case kind == workRecv:
+		if l.d.attr.IWARP {
+			l.heard = time.Now()
+		}
 		err = l.receive(index, int(wc.ByteLen))
 	default:
 		err = l.sent(wc.ID)

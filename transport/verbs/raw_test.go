@@ -66,6 +66,7 @@ func (c *rawConn) take(d wire.CDC) error {
 	return nil
 }
 
+func (c *rawConn) ping() error        { return nil }
 func (c *rawConn) idle(uint64) error  { return nil }
 func (c *rawConn) full(wire.CDC) bool { return c.pending >= unreadMax }
 func (c *rawConn) settle() error      { c.cond.Broadcast(); return nil }

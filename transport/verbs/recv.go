@@ -135,6 +135,9 @@ func (r *recvStream) full(c wire.CDC) bool {
 // idle implements role: a receiver sends no frames.
 func (r *recvStream) idle(uint64) error { return nil }
 
+// ping implements role: the sender does it.
+func (r *recvStream) ping() error { return nil }
+
 // Release implements transport.RecvStream.
 func (r *recvStream) Release(slot *transport.Slot) error {
 	if !r.slab.Back(slot.Index) {

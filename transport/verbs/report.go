@@ -109,6 +109,8 @@ func portReport(c Candidate, class uint8) PortReport {
 func whyGID(c Candidate, g nic.GID, chosen bool) string {
 	a := netip.AddrFrom16(g.GID)
 	switch {
+	case chosen && g.Type == nic.GIDIP:
+		return "rdma_cm finds the port by it"
 	case chosen && g.Type == nic.GIDIB:
 		return "the port's own"
 	case chosen && a.Is4In6():
@@ -117,10 +119,14 @@ func whyGID(c Candidate, g nic.GID, chosen bool) string {
 		return "link-local, there is no other: give the network card an IP address to be found beyond this link"
 	case chosen:
 		return "a global IPv6 address, which can be routed"
-	case c.Port.Ethernet == (g.Type == nic.GIDIB):
-		return "of another link layer"
 	case len(c.GIDs) == 0:
 		return "the port can't be used"
+	case g.Type == nic.GIDIP && c.GIDs[0].Type != nic.GIDIP:
+		return "for rdma_cm (--connect cm)"
+	case g.Type != nic.GIDIP && c.GIDs[0].Type == nic.GIDIP:
+		return "rdma_cm goes by IP addresses"
+	case c.Port.Ethernet == (g.Type == nic.GIDIB):
+		return "of another link layer"
 	case g.Type == nic.GIDRoCEv1:
 		return "RoCE v1 can't be routed"
 	case a.IsLinkLocalUnicast():

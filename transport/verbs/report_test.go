@@ -37,8 +37,11 @@ func TestDescribeTellsOfAllThatIsThereAndWhy(t *testing.T) {
 	if down.Rail != "" || down.State != "DOWN" || !strings.Contains(down.Error, "ip link set") {
 		t.Errorf("rxe1: %+v", down)
 	}
-	if !strings.Contains(found["rxe2"].Error, "modprobe ib_uverbs") || !strings.Contains(found["siw0"].Error, "rdma_cm") || !found["siw0"].IWARP {
+	if !strings.Contains(found["rxe2"].Error, "modprobe ib_uverbs") || found["siw0"].Error != "" || !found["siw0"].IWARP {
 		t.Errorf("rxe2: %+v, siw0: %+v", found["rxe2"], found["siw0"])
+	}
+	if p := found["siw0"].Ports[0]; p.Rail != "siw0" || len(p.GIDs) != 1 || !p.GIDs[0].Chosen || p.GIDs[0].Type != "IP" || !strings.Contains(p.GIDs[0].Why, "rdma_cm") {
+		t.Errorf("siw0: %+v", p)
 	}
 	if p := found["rxe3"].Ports[0]; !strings.Contains(p.Error, "IP address") {
 		t.Errorf("rxe3: %+v", p)

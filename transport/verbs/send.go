@@ -54,6 +54,15 @@ func (s *sendStream) ask(err error, blocked bool) error {
 	return nil
 }
 
+// ping implements role.
+func (s *sendStream) ping() error {
+	if len(s.marks) > 0 || !s.ledger.Ping() {
+		return nil
+	}
+	c := wire.CDC{Kind: wire.CDCRequest, Epoch: s.req.Epoch}
+	return s.say(c.Append(nil), true, 0, 0)
+}
+
 // Send implements transport.SendStream. It never waits: who has a slot has room
 // in the queue for its two requests.
 func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {

@@ -1,6 +1,8 @@
 package verbs_test
 
 import (
+	"context"
+	"net/netip"
 	"sync"
 
 	"scp_rdma/transport/verbs/internal/nic"
@@ -40,7 +42,39 @@ type (
 		h      hooks
 		memory *sync.Map
 	}
+	spyConnector struct{ nic.Connector }
+	spyListener  struct{ nic.Listener }
+	spyConn      struct{ nic.Conn }
 )
+
+// Connector has rdma_cm connect the QPs behind the spies.
+func (s spyHost) Connector() (nic.Connector, error) {
+	c, err := s.Provider.Connector()
+	return spyConnector{c}, err
+}
+
+func (s spyConnector) Listen(at netip.AddrPort) (nic.Listener, error) {
+	l, err := s.Connector.Listen(at)
+	return spyListener{l}, err
+}
+
+func (s spyConnector) Dial(ctx context.Context, from netip.Addr, to netip.AddrPort) (nic.Conn, error) {
+	c, err := s.Connector.Dial(ctx, from, to)
+	return spyConn{c}, err
+}
+
+func (s spyListener) Accept(ctx context.Context) (nic.Conn, error) {
+	c, err := s.Listener.Accept(ctx)
+	return spyConn{c}, err
+}
+
+func (s spyConn) Connect(ctx context.Context, q nic.QP, private []byte, w nic.Peer, r nic.Retry) error {
+	return s.Conn.Connect(ctx, q.(spyQP).QP, private, w, r)
+}
+
+func (s spyConn) Accept(q nic.QP, w nic.Peer, r nic.Retry) error {
+	return s.Conn.Accept(q.(spyQP).QP, w, r)
+}
 
 func (s spyHost) Open(name string) (nic.Device, error) {
 	d, err := s.Provider.Open(name)

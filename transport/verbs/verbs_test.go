@@ -23,6 +23,15 @@ func devices(n int, host byte) []softnic.Spec {
 	return list
 }
 
+// iwarp is devices of iWARP.
+func iwarp(n int, host byte) []softnic.Spec {
+	var list []softnic.Spec
+	for i := range n {
+		list = append(list, softnic.SIW(fmt.Sprintf("siw%d", i), [4]byte{10, 2, byte(i), host}))
+	}
+	return list
+}
+
 // world is two hosts on one fabric, which must be empty at the end.
 func world(t testing.TB, tune func(*Config), initiator, responder []softnic.Spec) transporttest.World {
 	t.Helper()
@@ -54,18 +63,21 @@ func TestConformance(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		mine, theirs []softnic.Spec
+		connect      Connect
 	}{
-		"one device":               {devices(1, 1), devices(1, 2)},
-		"two devices":              {devices(2, 1), devices(2, 2)},
-		"a device without inline":  {noInline(devices(1, 1)), noInline(devices(1, 2))},
-		"one device with two here": {devices(2, 1), devices(1, 2)},
+		"one device":               {devices(1, 1), devices(1, 2), Auto},
+		"two devices":              {devices(2, 1), devices(2, 2), OOB},
+		"a device without inline":  {noInline(devices(1, 1)), noInline(devices(1, 2)), Auto},
+		"one device with two here": {devices(2, 1), devices(1, 2), Auto},
+		"by rdma_cm":               {devices(2, 1), devices(2, 2), CM},
+		"iWARP":                    {iwarp(2, 1), iwarp(2, 2), Auto},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.Run(t, transporttest.Config{
 				World: func(t *testing.T) transporttest.World {
-					return world(t, func(c *Config) { c.StrictRNR = !deaf(t) }, tt.mine, tt.theirs)
+					return world(t, func(c *Config) { c.StrictRNR, c.Connect = !deaf(t), tt.connect }, tt.mine, tt.theirs)
 				},
-				Kill: kill, LargestSlot: 1 << 20, Raw: raw,
+				Kill: kill, LargestSlot: 1 << 20, Raw: raw, Cuts: tt.mine[0].IWARP,
 			})
 		})
 	}

@@ -1,4 +1,4 @@
-//go:build rdma
+//go:build rdma || rdma_siw
 
 package devicetest
 

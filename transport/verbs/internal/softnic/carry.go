@@ -99,6 +99,8 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 	r := q.sq[0]
 	o := q.far()
 	switch {
+	case q.dev.hw.IWARP && o != nil && (o.dev.hw.mute || q.dev.hw.mute):
+		return q.finish(r, nic.Success)
 	case o == nil && q.dev.hw.IWARP:
 		return stalled // TCP goes on for longer than anybody waits
 	case o == nil && timeouts > int(q.retry.Count) && !(q.dev.hw.Endless7 && q.retry.Count == 7):

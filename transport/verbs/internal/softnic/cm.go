@@ -318,7 +318,7 @@ func (c *conn) Close() error {
 	if first {
 		delete(c.hw.conns, c)
 		c.over(os.ErrClosed)
-		if c.other != nil {
+		if c.other != nil && !c.hw.mute && !c.other.hw.mute {
 			c.other.over(errEnded)
 		}
 	}

@@ -126,6 +126,7 @@ type hardware struct {
 	host *Host
 	Spec
 	down    bool
+	mute    bool
 	removed bool
 	opens   map[*device]bool
 	conns   map[*conn]bool
@@ -216,6 +217,14 @@ func (h *Host) SetMTU(name string, bytes int) {
 	defer h.f.mu.Unlock()
 	h.find(name).MTU = bytes
 	h.f.changed()
+}
+
+// Mute has a host vanish for good, as by a power cut: of iWARP, whose requests are done
+// once they are on their way, nobody is told.
+func (h *Host) Mute(name string) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	h.find(name).mute = true
 }
 
 // Event has a device say something.

@@ -153,7 +153,9 @@ func (q *qp) fail() {
 	// The TCP connection below ends, and with it the other end.
 	if c := q.conn; c != nil && q.dev.hw.IWARP {
 		c.over(errEnded)
-		c.other.over(errEnded)
+		if !c.hw.mute && !c.other.hw.mute {
+			c.other.over(errEnded)
+		}
 	}
 }
 
