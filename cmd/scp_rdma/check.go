@@ -60,14 +60,13 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("-g %d: a GID index is 0 to 255", o.gidIndex)
 	case f.Changed("traffic-class") && (o.class < 0 || o.class > 255):
 		return usagef("--traffic-class %d: it takes 0 to 255", o.class)
-	case o.class >= 0 && (o.transport == nameTCP || o.transport == nameSHM):
-		return usagef("--traffic-class is for RoCE, --transport %s uses none", o.transport)
-	case o.addressed() && (o.transport == nameTCP || o.transport == nameSHM):
-		return usagef("-i and -g are for RDMA devices, --transport %s uses none", o.transport)
 	case len(o.rails) > 0 && o.transport == nameSHM:
 		return usagef("-d is for RDMA devices and interfaces, --transport shm uses none")
 	}
 	if err := o.checkLimits(); err != nil {
+		return err
+	}
+	if err := o.checkRDMA(); err != nil {
 		return err
 	}
 	if err := checkTransport(o.transport); err != nil {

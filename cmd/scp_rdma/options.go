@@ -29,6 +29,8 @@ type options struct {
 	ibPort    int // 0: any
 	gidIndex  int // -1: the best
 	class     int // traffic class; -1: not given
+	connect   connectValue
+	cmPorts   cmPorts
 	showRails bool
 	progress  string // "": a line
 	direct    string
@@ -208,6 +210,7 @@ func (o *options) serveFlags() *pflag.FlagSet {
 	f.BoolVar(&o.once, "once", false, "end after the first session")
 	f.DurationVar(&o.grace, "grace", defaultGrace, "once stopped, let running sessions end for `DUR`, like 90s or 5m")
 	f.Var(&o.metrics, "metrics", "show what the server does, to people and to Prometheus, over HTTP at `ADDR`: a port, which is on loopback then, or ADDRESS:PORT; who reaches it may read it, and none but this host's users sees names of files")
+	f.Var(&o.cmPorts, "cm-port", "take connections of rdma_cm, by which iWARP is connected, at `PORT`, or the first free one of FIRST-LAST, as a firewall lets through: TCP for iWARP (none: any that is free)")
 	f.StringVar(&o.user, "user", "", "become the user `NAME` once the port is open and the key is read; needs root")
 	f.BoolVar(&o.noLandlock, "no-landlock", false, "don't have the kernel confine this server to DIR, its state and what it reads of the system (Landlock, Linux 5.19)")
 	f.StringSliceVar(&o.allow, "allow", nil, "what clients may set beyond the usual, `LIST` of: owner; special (setuid, setgid and sticky bits); xattr (user.* only); xattr-all (every name, needs root); acl (ACLs); delete (what they no longer have)")
@@ -224,6 +227,7 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
 	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
+	f.Var(&o.connect, "connect", "connect RDMA's queue pairs `HOW`: oob (out of band, over this session's control connection), cm (by rdma_cm), auto (rdma_cm for iWARP, which knows no other, oob else); a server follows its clients unless it is told")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive a server, or a transfer that fetches (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")
 	f.BoolVar(&o.noAuth, "no-auth", false, "no keys: whoever reaches the server may write, and any server may pose as it; only on a closed network, and needed on both ends")

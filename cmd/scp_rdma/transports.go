@@ -114,6 +114,7 @@ func usable(ctx context.Context, o *options, reg *transport.Registry) (names []s
 // verbsConfig is what the flags say of verbs.
 func (o *options) verbsConfig(devices verbs.Provider, rails []string, log hclog.Logger) verbs.Config {
 	c := verbs.Config{Devices: devices, Rails: rails, Port: o.ibPort, Timeout: o.patience(), Logger: log.Named("verbs")}
+	c.Connect, c.CMPorts = verbs.Connect(o.connect), verbs.Ports(o.cmPorts)
 	if o.gidIndex >= 0 {
 		c.GID = &o.gidIndex
 	}
