@@ -1,4 +1,4 @@
-//go:build rdma || rdma_power
+//go:build rdma || rdma_siw || rdma_power
 
 package transfer
 

@@ -1,5 +1,5 @@
-// Package transfer runs the built program on soft-RoCE devices. It has tests only,
-// behind the build tag rdma; test/rdma/check runs them.
+// Package transfer runs the built program on soft-RoCE devices, and soft-iWARP ones. It
+// has tests only, behind the build tags rdma and rdma_siw; test/rdma/check runs them.
 //
 //	[1] the test bed boots a guest with two devices and starts the test binary
 //	    there, with the program's path in SCP_RDMA_BIN
