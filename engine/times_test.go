@@ -79,8 +79,8 @@ func (f slowPending) WriteAt(p []byte, off int64) error {
 
 // times is so much of it: what a busy machine adds may be as much as a little.
 func (l laggard) times(n int) laggard {
-	d := time.Duration(n)
-	return laggard{next: d * l.next, read: d * l.read, write: d * l.write, name: d * l.name, wire: d * l.wire, limit: l.limit / int64(n)}
+	more := func(d time.Duration) time.Duration { return time.Duration(int64(d) * int64(n)) }
+	return laggard{more(l.next), more(l.read), more(l.write), more(l.name), more(l.wire), l.limit / int64(n)}
 }
 
 // mostLag: a transfer that is held up by so many times the usual is long by that.
