@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,22 +94,32 @@ func TestAMeterCountsWhatEachSideSaysOfATransfer(t *testing.T) {
 	}
 }
 
-// What is under way shows: which session, which file, how far, which queues.
+// What is under way shows: which session, which file, how far, which queues. Both sessions
+// stand still in the middle of a file while they are looked at.
 func TestAMeterShowsWhatIsUnderWay(t *testing.T) {
-	k, m := metered(t, func(k *kit) { k.limit = engine.NewLimiter(4 << 20) })
+	open := make(chan struct{})
+	k, m := metered(t, func(k *kit) {
+		k.sink = func(s engine.Sink) engine.Sink { return &gatedSink{Sink: s, open: open} }
+		k.faults.slots, k.faults.size = 4, 64<<10
+	})
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"d/large": noise(3 << 20), "d/there": "there"})
 	write(t, k.dst, map[string]string{"mine": noise(3 << 20)})
-	type done struct{ err error }
-	pushed, fetched := make(chan done, 1), make(chan done, 1)
+	pushed, fetched := make(chan error, 1), make(chan error, 1)
 	src := contents(t, dir)
 	go func() {
 		_, _, err := k.push(src)
-		pushed <- done{err}
+		pushed <- err
 	}()
 	go func() {
-		_, _, _, err := k.fetch([]string{"mine"})
-		fetched <- done{err}
+		_, _, _, err := k.fetch([]string{"mine"}, func(c *engine.FetchConfig) {
+			newSink := c.NewSink
+			c.NewSink = func(o localfs.SinkOptions) (engine.Sink, error) {
+				s, err := newSink(o)
+				return &gatedSink{Sink: s, open: open}, err
+			}
+		})
+		fetched <- err
 	}()
 	under := func(r engine.Reading, way engine.Direction, current string) bool {
 		for _, s := range r.Sessions {
@@ -119,16 +130,42 @@ func TestAMeterShowsWhatIsUnderWay(t *testing.T) {
 		}
 		return false
 	}
-	reads(t, m, "a session receives", func(r engine.Reading) bool { return under(r, engine.Receiving, "d/large") })
-	r := reads(t, m, "a session sends", func(r engine.Reading) bool { return under(r, engine.Sending, "mine") })
-	if r.Quota.Sessions < 1 || r.Quota.Memory <= 0 || r.Quota.MaxSessions != engine.DefaultSessions {
+	r := reads(t, m, "both under way", func(r engine.Reading) bool {
+		return under(r, engine.Receiving, "d/large") && under(r, engine.Sending, "mine")
+	})
+	if r.Quota.Sessions != 2 || r.Quota.Memory <= 0 || r.Quota.MaxSessions != engine.DefaultSessions {
 		t.Errorf("%+v", r.Quota)
 	}
-	for _, ch := range []chan done{pushed, fetched} {
-		if d := waitOn(t, ch); d.err != nil {
-			t.Error(d.err)
+	close(open)
+	for _, ch := range []chan error{pushed, fetched} {
+		if err := waitOn(t, ch); err != nil {
+			t.Error(err)
 		}
 	}
+}
+
+// gatedSink writes two pieces of files that come in several, and more once it is open.
+type gatedSink struct {
+	engine.Sink
+	open    chan struct{}
+	written atomic.Int64
+}
+
+func (s *gatedSink) CreateFile(p localfs.Put) (localfs.PendingFile, error) {
+	f, err := s.Sink.CreateFile(p)
+	return gatedFile{f, s}, err
+}
+
+type gatedFile struct {
+	localfs.PendingFile
+	s *gatedSink
+}
+
+func (f gatedFile) WriteAt(p []byte, off int64) error {
+	if f.s.written.Add(1) > 2 {
+		<-f.s.open
+	}
+	return f.PendingFile.WriteAt(p, off)
 }
 
 // Counts never go back, whenever they are read: not when a session ends either.

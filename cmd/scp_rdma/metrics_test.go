@@ -64,12 +64,12 @@ func value(t *testing.T, scrape, metric string) float64 {
 // works: what it counts is what went over.
 func TestAServerIsWatchedWhileItWorks(t *testing.T) {
 	dir := t.TempDir()
-	const size = 6 << 20
+	const size = 4 << 20
 	evil := "<script>alert(1)<"
 	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := newProcess(t, "-s", "-p", "0", "--bind", "127.0.0.1", "-o", "in", "--metrics", "0", "--limit", "4M", "--grace", "30s").start(t)
+	server := newProcess(t, "-s", "-p", "0", "--bind", "127.0.0.1", "-o", "in", "--metrics", "0", "--limit", "1M", "--grace", "30s").start(t)
 	port, at := server.port(t), server.shown(t)
 	client := newProcess(t, "-q", "-p", port, "--transport", "tcp", filepath.Join(dir, "large"), "127.0.0.1:"+evil).start(t)
 	var seen string
