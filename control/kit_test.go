@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen at once.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // noLeak says, at the end of the test, whether a goroutine of ours is left.
 func noLeak(t *testing.T) {
@@ -110,9 +110,9 @@ func pair(t *testing.T, cfg Config) (client, server *Conn) {
 }
 
 // rogue makes a control connection whose other side is the test's own.
-func rogue(t *testing.T) (*Conn, *client) {
+func rogue(t *testing.T, change ...func(*ListenConfig)) (*Conn, *client) {
 	t.Helper()
-	l := listen(t)
+	l := listen(t, change...)
 	nc := prove(t, dial(t, l))
 	c, err := l.Accept(soon(t))
 	if err != nil {
