@@ -88,5 +88,8 @@ func (s *sender) dial(ctx context.Context) error {
 
 // denied is an error for what a key's rights don't cover.
 func denied(name, what string) error {
+	if name == "" { // the one key of a server, or none
+		return fmt.Errorf("no client has a right to %s here: the server must allow it (--allow): %w", what, control.ErrAuth)
+	}
 	return fmt.Errorf("the key of %s has no right to %s here: %w", name, what, control.ErrAuth)
 }
