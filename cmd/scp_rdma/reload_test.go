@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +15,10 @@ func TestAServerEndsWithItsTerminal(t *testing.T) {
 	master, tty, _ := keyboard(t, 80)
 	p := newProcess(t, "-s", "-o", "in", "-p", "0", "--bind", "127.0.0.1")
 	p.cmd.Stdin = tty
+	// Whoever runs the tests by nohup(1) has all that they start ignore it; what is handled here they don't.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	p.start(t)
 	p.port(t)
 	p.signal(t, syscall.SIGHUP)
