@@ -41,7 +41,10 @@ func produce(t *testing.T, out *os.File, text string) {
 		_, _ = out.WriteString(text) // whoever reads may have ended
 		_ = out.Close()
 	}()
-	t.Cleanup(func() { <-done })
+	t.Cleanup(func() {
+		_ = out.Close() // nobody may have read all of it
+		<-done
+	})
 }
 
 // asFile has a stream come under a name.
