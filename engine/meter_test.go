@@ -103,7 +103,7 @@ func TestAMeterShowsWhatIsUnderWay(t *testing.T) {
 		k.faults.slots, k.faults.size = 4, 64<<10
 	})
 	dir := t.TempDir()
-	write(t, dir, map[string]string{"d/large": noise(3 << 20), "d/there": "there"})
+	write(t, dir, map[string]string{"d/large": noise(3 << 20)})
 	write(t, k.dst, map[string]string{"mine": noise(3 << 20)})
 	pushed, fetched := make(chan error, 1), make(chan error, 1)
 	src := contents(t, dir)
