@@ -177,6 +177,9 @@ func (s *sender) settle(it *item) {
 	if it.e.Kind == localfs.KindFile {
 		s.count.filesDone.Add(1)
 	}
+	if s.settling != nil {
+		s.settling.Settled(it.e)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[it.e.ID] != it {

@@ -50,9 +50,18 @@ func (s *sender) sendScout(ctx context.Context) *scout {
 func (s *sender) walkScout(ctx context.Context) *scout {
 	sc := &scout{found: make(chan *localfs.Entry, scoutAhead), ready: make(chan struct{})}
 	sc.hope, sc.cancel = context.WithCancelCause(ctx)
+	if b, ok := s.cfg.Source.(boundSource); ok {
+		b.Bind(sc.hope)
+	}
 	sc.work.Go(func() { sc.walk(sc.hope, s) })
 	return sc
 }
+
+// boundSource is a Source whose Next may wait for others: it ends with ctx.
+type boundSource interface{ Bind(ctx context.Context) }
+
+// settlingSource is a Source that wants to know which entries have ended.
+type settlingSource interface{ Settled(e *localfs.Entry) }
 
 // stop ends what is still going on and waits for it.
 func (sc *scout) stop() {

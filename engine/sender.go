@@ -29,6 +29,8 @@ type sender struct {
 	reader  StreamReader // what there is can be read only once; nil: it can be at any time
 	held    *ring        // of that; under mu
 
+	settling settlingSource // nil: it does not want to know
+
 	scout *scout
 	meet  func(context.Context) error // what follows the handshake: greet, unless it only inspects
 
@@ -139,6 +141,7 @@ func newSender(cfg SendConfig) *sender {
 	s.crowd = newCrowd(s.started, s.walking)
 	s.meet, s.results = s.greet, s.takeResults
 	s.reader, s.ordered = cfg.Source.(StreamReader)
+	s.settling, _ = cfg.Source.(settlingSource)
 	return s
 }
 
