@@ -120,7 +120,8 @@ type SendConfig struct {
 	RetryFor   time.Duration       // how long to try again once every stream is gone; 0: DefaultRetryFor, less than 0: not at all
 	EveryRail  bool                // a rail on which no stream comes about is an error: the user has named it
 	Streams    int                 // 0: by cores, rails and the length of the way
-	Slots      int                 // slots of each stream; 0: from the memory budget
+	Slots      int                 // slots of each stream; 0: from Memory
+	Memory     int64               // bytes for all slots, where their number is not given; 0: what is usual
 	SlotSize   int                 // bytes; 0: DefaultSlotSize
 	Window     int                 // entries open at once; 0: DefaultWindow
 	NoChecksum bool

@@ -28,6 +28,8 @@ type console struct {
 	costly   []string  // flags that cost time at the receiver
 	bar      *progress // nil: no terminal
 	own      own       // the transfer, for whoever asks
+	target   string    // of several in a run, as typed; "": there is one
+	all      *console  // that of the run, where there are several; nil: this is it
 	ask      teller
 
 	mu       sync.Mutex
@@ -60,11 +62,15 @@ func (c *console) say(line string) {
 	if c.quiet || c.json {
 		return
 	}
-	c.print(line)
+	c.print(c.tagged(line))
 }
 
 // print prints a line on stdout. When nobody can read it, that is said once.
 func (c *console) print(line string) {
+	if c.all != nil {
+		c.all.print(line)
+		return
+	}
 	c.mu.Lock()
 	_, err := fmt.Fprintln(c.out, line)
 	first := err != nil && !c.deaf
@@ -77,6 +83,10 @@ func (c *console) print(line string) {
 
 // above prints a line of results while a transfer runs.
 func (c *console) above(line string) {
+	if c.all != nil {
+		c.all.above(c.tagged(line))
+		return
+	}
 	if c.bar != nil {
 		c.bar.above(line)
 		return
@@ -89,16 +99,17 @@ func (c *console) note(line string) {
 	if c.quiet {
 		return
 	}
-	line = "scp_rdma: " + line
+	line = c.tagged("scp_rdma: " + line)
 	if c.logJSON {
 		c.raw(logRecord("info", line))
 		return
 	}
-	c.line(line)
+	c.raw(line)
 }
 
 // line prints on stderr, in the format of the log.
 func (c *console) line(s string) {
+	s = c.tagged(s)
 	if c.logJSON {
 		s = logRecord(levelOf(s), s)
 	}
@@ -107,6 +118,10 @@ func (c *console) line(s string) {
 
 // raw prints on stderr, above the progress line. If that fails there is nobody left to tell.
 func (c *console) raw(s string) {
+	if c.all != nil {
+		c.all.raw(s)
+		return
+	}
 	if c.bar != nil {
 		c.bar.above(s)
 		return
@@ -261,7 +276,7 @@ func (c *console) report(t tally, p engine.Problem) {
 		}
 		c.emit("problem", event{Path: p.Path, Error: p.Err.Error(), Kind: kind})
 	}
-	text := "scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err)
+	text := problemLine(p)
 	c.mu.Lock()
 	kind, n := t.add(kindOf(p.Err))
 	before := c.shown[text]
@@ -278,8 +293,23 @@ func (c *console) report(t tally, p engine.Problem) {
 	}
 }
 
+// problemLine is what is told of a problem.
+func problemLine(p engine.Problem) string {
+	return "scp_rdma: " + quote(p.Path) + ": " + errorLine(p.Err)
+}
+
+// told says whether a problem was told already.
+func (c *console) told(p engine.Problem) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shown[problemLine(p)]
+}
+
 // failed says whether anything was not copied.
 func (c *console) failed() bool {
+	if c.all != nil && c.all.failed() {
+		return true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.problems) > 0
@@ -333,8 +363,7 @@ func (c *console) summary(r *engine.Report, done bool) {
 		lines = lines[:len(lines)-1] // the same command begins anew
 	}
 	if c.outside > 0 {
-		lines = append(lines, fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)",
-			plural(c.outside, "symlink leads", "symlinks lead")))
+		lines = append(lines, outsideWords(c.outside))
 	}
 	if done {
 		lines = append(lines, c.left.lines(c.dry)...)

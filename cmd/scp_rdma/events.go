@@ -18,6 +18,8 @@ type event struct {
 	Event string `json:"event"`
 	Time  string `json:"time"` // RFC 3339, UTC
 
+	Target string `json:"target,omitempty"` // of several, as typed
+
 	Path      string   `json:"path,omitempty"`
 	PathBytes []byte   `json:"path_base64,omitempty"` // of a path that is not UTF-8
 	Error     string   `json:"error,omitempty"`
@@ -115,6 +117,7 @@ type eventRail struct {
 
 // emit prints an event.
 func (c *console) emit(name string, e event) {
+	e.Target = c.target
 	e.V, e.Event, e.Time = eventVersion, name, time.Now().UTC().Format(time.RFC3339Nano)
 	if !utf8.ValidString(e.Path) {
 		e.PathBytes = []byte(e.Path)

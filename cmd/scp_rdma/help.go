@@ -22,6 +22,7 @@ Usage:
   scp_rdma [flags] HOST:NAME -                    fetch one file to stdout
   scp_rdma [flags] SRC... user@HOST:[PATH]        send, and have ssh start the server;
                                                   fetching too
+  scp_rdma [flags] SRC... --to HOST:[PATH],...    send to several at once
   scp_rdma -s [-o DIR] [-p PORT] [--bind ADDR]    serve DIR, until stopped
   scp_rdma keygen [--key-file FILE]               make a key
   scp_rdma devices [--json] [HOST]                RDMA devices, used or why not;

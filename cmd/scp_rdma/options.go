@@ -61,6 +61,7 @@ type options struct {
 	update, existing, ignoreExisting, backup bool
 	suffix                                   string
 	selection                                selection
+	targets                                  targets
 	user                                     string
 	noLandlock                               bool
 	metrics                                  metricsValue
@@ -160,6 +161,7 @@ func (o *options) sendFlags() *pflag.FlagSet {
 	f.IntVarP(&o.streams, "streams", "j", 0, "`N` streams, 1 to 64 (0 or none: chosen, see below)")
 	f.IntVar(&o.slots, "slots", 0, "`K` slots for each stream (0 or none: chosen); scp_rdma bench HOST finds what is best")
 	sizeVar(f, &o.size, "size", 0, "slots of `SIZE` bytes each, 4K to 16M (0 or none: chosen)")
+	o.targets.flag(f)
 	o.progressFlag(f)
 	f.BoolVar(&o.showRails, "rails", false, "show which rail was joined with which of the server's, and what each carried")
 	f.BoolVarP(&o.exact, "no-target-directory", "T", false, "the destination is exactly this name, never a directory to put SRC into")

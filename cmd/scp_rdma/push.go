@@ -22,28 +22,15 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	if j.stream {
 		return pushStdin(ctx, e, con, o, j, log)
 	}
-	walking := false
 	only, sources, err := o.selection.only(e, j.sources)
 	if err != nil {
 		return err
 	}
-	src, err := localfs.OpenSource(sources, localfs.SourceOptions{
-		Exclude: o.selection.exclude(), Only: only, OneFS: o.selection.oneFS,
-		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, ACLs: o.meta.acls, Chmod: o.meta.modes.change(), Direct: directs()[o.direct], Logger: log.Named("source"),
-		SafeLinks: o.safeLinks, Outside: con.leadsOutside,
-		Problem: func(path string, err error) {
-			if !walking {
-				con.missing(path, err)
-				return
-			}
-			con.Problem(engine.Problem{Path: path, Err: err})
-		},
-	})
+	src, err := o.openSources(con, sources, only, false, log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }() // only read from: nothing is lost with it
-	walking = true
 	target, err := targetOf(j.to, o.exact, src.Tops())
 	if err != nil {
 		return err
@@ -62,6 +49,29 @@ func push(ctx context.Context, e env, con *console, o *options, j job, log hclog
 	return worse(settle(ctx, con, report, err), late)
 }
 
+// openSources opens what is sent. What can't be had is told; again: unless it was before.
+func (o *options) openSources(con *console, sources []string, only *localfs.Only, again bool, log hclog.Logger) (*localfs.Source, error) {
+	walking := false
+	src, err := localfs.OpenSource(sources, localfs.SourceOptions{
+		Exclude: o.selection.exclude(), Only: only, OneFS: o.selection.oneFS,
+		Follow: o.follow, Owners: o.owner, Xattrs: o.xattr, ACLs: o.meta.acls, Chmod: o.meta.modes.change(), Direct: directs()[o.direct], Logger: log.Named("source"),
+		SafeLinks: o.safeLinks, Outside: con.leadsOutside,
+		Problem: func(path string, err error) {
+			p := engine.Problem{Path: path, Err: err}
+			switch {
+			case again && con.told(p):
+				return
+			case !walking:
+				con.missing(path, err)
+				return
+			}
+			con.Problem(p)
+		},
+	})
+	walking = true
+	return src, err
+}
+
 // send runs the transfer. The report is nil if it did not begin.
 func send(ctx context.Context, e env, con *console, o *options, j job, src engine.Source, target localfs.Target, then *after, log hclog.Logger) (*engine.Report, error) {
 	there, err := reach(ctx, e, con, o, j, log)
@@ -69,14 +79,19 @@ func send(ctx context.Context, e env, con *console, o *options, j job, src engin
 		return nil, err
 	}
 	defer func() { _ = there.close() }()
+	return sendTo(ctx, con, o, there, src, target, then.settler(), log)
+}
+
+// sendTo runs the transfer to a server that is known.
+func sendTo(ctx context.Context, con *console, o *options, there far, src engine.Source, target localfs.Target, settler engine.Settler, log hclog.Logger) (*engine.Report, error) {
 	target.Path = there.path
 	ctx, done := there.bound(ctx)
 	defer done()
-	log.Info("sending", "to", there.at.Addr, "path", target.Path, "sources", len(j.sources), "transports", there.reg.Names(), "rails", o.rails)
+	log.Info("sending", "to", there.at.Addr, "path", target.Path, "transports", there.reg.Names(), "rails", o.rails)
 	report, err := engine.Send(ctx, engine.SendConfig{
-		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
+		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), Memory: o.targets.memory(), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, ACL: o.meta.acls, SetUser: o.meta.chown.User, SetGroup: o.meta.chown.Group,
-		Fsync: o.fsync || o.meta.remove, Touch: o.meta.remove, Digest: o.meta.digest(), Settler: then.settler(),
+		Fsync: o.fsync || o.meta.remove, Touch: o.meta.remove, Digest: o.meta.digest(), Settler: settler,
 		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify || o.meta.remove, Choose: o.choose(), Backup: o.backups(), Dry: o.dry, Delete: o.deletion(func() bool { return !con.failed() }),
 		Observer: con, Logger: log.Named("engine"),
 	})

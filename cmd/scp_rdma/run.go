@@ -41,7 +41,7 @@ func run(ctx context.Context, e env, args []string) int {
 	}
 	cmd.SetArgs(o.words)
 	err = errors.Join(cmd.ExecuteContext(ctx), helpErr)
-	if err != nil && !errors.Is(err, errPartial) {
+	if err != nil && !errors.Is(err, errPartial) && !errors.As(err, new(toldError)) {
 		for _, line := range errorLines(err) {
 			fmt.Fprintln(e.stderr, o.saidAs("error", "scp_rdma: "+line))
 		}
@@ -103,6 +103,9 @@ func act(ctx context.Context, e env, o *options, args []string) error {
 func transfer(ctx context.Context, e env, con *console, o *options, args []string, log hclog.Logger) error {
 	if o.list {
 		return list(ctx, e, con, o, args, log)
+	}
+	if o.targets.several() {
+		return pushToAll(ctx, e, con, o, args, log)
 	}
 	j, err := parseCopy(args, o.exact, o.ssh)
 	if err != nil {

@@ -89,7 +89,7 @@ func never() map[string]string {
 		"report": deed, "report-sum": deed, "remove-source-files": deed,
 		"dry-run": deed, "over-ssh": deed, "help": deed, "show-config": deed, "quota": deed, "reset": deed, "completion": deed, "man": deed,
 		"config": "it says which file this is", "delete": "what deletes is said each time, on the command line",
-		"files-from": once, "from0": once, "no-target-directory": once, "once": "it is about one run",
+		"files-from": once, "to": once, "from0": once, "no-target-directory": once, "once": "it is about one run",
 		"html": "it is about one measurement", "seconds": "it is about one measurement", "recursive": "it has no effect",
 	}
 }

@@ -195,3 +195,8 @@ func dropped(r *engine.Report, fetched bool) []string {
 	}
 	return lines
 }
+
+// outsideWords warn of symlinks that lead out of what is sent.
+func outsideWords(n uint64) string {
+	return fmt.Sprintf("warning: %s out of what was sent, stored as they are (--safe-links skips such)", plural(n, "symlink leads", "symlinks lead"))
+}
