@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -112,6 +114,22 @@ func TestAllOfAFileIsTriedAtOnce(t *testing.T) {
 		if _, stderr := settled(t, text, ""); !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: %s, want %s", text, stderr, want)
 		}
+	}
+}
+
+// A file of this user's that can't be read is no file that isn't there. (That of another user, whose HOME
+// was left, is: test/package has that.)
+func TestAFileThatCanNotBeReadIsToldSo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("client: {streams: 3}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	denied := func(path string) ([]byte, error) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+	}
+	c := configText{Path: file, Kind: kindUser}
+	if err := c.load(denied, false); err == nil || c.Missing {
+		t.Errorf("%v, %+v", err, c)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -16,6 +17,8 @@ const (
 	envConfig = "SCP_RDMA_CONFIG"
 	// noConfig in its place, or as --config, is no file at all.
 	noConfig = "none"
+	// kindUser is the Kind of a user's own file.
+	kindUser = "user"
 	// systemConfig is every user's.
 	systemConfig = "/etc/scp_rdma/config.yaml"
 )
@@ -49,7 +52,7 @@ func (o *options) configFiles(e env) (list []configText, named bool) {
 		dir = filepath.Join(home, ".config")
 	}
 	if filepath.IsAbs(dir) {
-		list = append(list, configText{Path: filepath.Join(dir, "scp_rdma", "config.yaml"), Kind: "user", Home: home})
+		list = append(list, configText{Path: filepath.Join(dir, "scp_rdma", "config.yaml"), Kind: kindUser, Home: home})
 	}
 	if e.system != "" {
 		list = append(list, configText{Path: e.system, Kind: "system", Home: home})
@@ -71,7 +74,7 @@ func (o *options) readConfig(e env) ([]configText, error) {
 // load reads one. That it is not there matters only if somebody named it.
 func (c *configText) load(read func(string) ([]byte, error), named bool) (err error) {
 	c.Text, err = read(c.Path)
-	c.Missing = errors.Is(err, fs.ErrNotExist)
+	c.Missing = errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && c.elsewhere()
 	if c.Missing && !named {
 		return nil
 	}
@@ -79,6 +82,13 @@ func (c *configText) load(read func(string) ([]byte, error), named bool) (err er
 		return usagef("configuration: %v", err)
 	}
 	return nil
+}
+
+// elsewhere says whether a user's file lies in a home that is closed to this user: it is somebody
+// else's then, left in HOME by what changed the user.
+func (c *configText) elsewhere() bool {
+	_, err := os.Lstat(c.Path)
+	return c.Kind == kindUser && errors.Is(err, fs.ErrPermission)
 }
 
 // never are flags that no file sets, each with the reason.

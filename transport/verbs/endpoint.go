@@ -234,8 +234,13 @@ func (e *endpoint) finish() bool {
 // Connect implements transport.Endpoint. A responder needs the initiator's offer.
 func (e *endpoint) Connect(ctx context.Context, peer []byte) (transport.Stream, error) {
 	err := e.connect(ctx, peer)
-	if err == nil && !e.finish() {
+	switch {
+	case err == nil && !e.finish():
 		err = transport.ErrClosed
+	case err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
+		// Whoever gave up is told so, whatever happened meanwhile: a connect of siw can't be
+		// ended, and fails when the peer refuses it in the end.
+		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	if err != nil {
 		return nil, e.l.wrap("connect", errors.Join(err, e.Close()))
