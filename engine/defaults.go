@@ -15,11 +15,11 @@ const (
 	// DefaultWindow: entries open at once. Two thousand would keep four streams
 	// of full bundles busy; empty files need more, and each costs under 1 KiB on either side.
 	DefaultWindow = 8192
-	// defaultMemory is for all slots of a session, bytes.
-	defaultMemory = 64 << 20
+	// DefaultMemory is for all slots of a session, bytes: SendConfig.Memory.
+	DefaultMemory = 64 << 20
 	// DefaultSessionMemory is what one session's slots may take at a server:
 	// twice what a client of ours asks for.
-	DefaultSessionMemory = 2 * defaultMemory
+	DefaultSessionMemory = 2 * DefaultMemory
 	// DefaultTotalMemory is for the slots of all sessions, bytes: sixteen full ones.
 	DefaultTotalMemory = 2 << 30
 	// DefaultSessions at once: beyond a few dozen a disk only seeks more.

@@ -25,11 +25,11 @@ func TestStreamsAndSlotsFitTheWay(t *testing.T) {
 		"300 ms, more rails than that": {path{rails: 20, rtt: 300 * time.Millisecond, copies: true}, 20, 3},
 	} {
 		n := tt.way.streams()
-		if got := tt.way.slots(defaultMemory, n, mib); n != tt.streams || got != tt.slots {
+		if got := tt.way.slots(DefaultMemory, n, mib); n != tt.streams || got != tt.slots {
 			t.Errorf("%s: %d streams of %d slots, want %d of %d", name, n, got, tt.streams, tt.slots)
 		}
 	}
-	if n := (path{rails: 1}).slots(defaultMemory, 1, mib); n != soleSlots {
+	if n := (path{rails: 1}).slots(DefaultMemory, 1, mib); n != soleSlots {
 		t.Errorf("a stream that is alone has %d slots", n)
 	}
 }

@@ -181,7 +181,7 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	}
 	s.slots = s.cfg.Slots
 	if s.slots == 0 {
-		s.slots = way.slots(cmp.Or(s.cfg.Memory, defaultMemory), s.streams, s.slotSize)
+		s.slots = way.slots(cmp.Or(s.cfg.Memory, DefaultMemory), s.streams, s.slotSize)
 	}
 	if whole {
 		s.fit()

@@ -15,17 +15,14 @@ type targets struct {
 	share int      // how many share the memory for slots; 0: one has it all
 }
 
-// slotMemory is for the slots of all targets together, bytes: what one has by itself.
-const slotMemory = 64 << 20
-
 func (t *targets) flag(f *pflag.FlagSet) {
 	f.StringSliceVar(&t.list, "to", nil, "send to each of `HOST:PATH,...` at once, in place of the last argument: all arguments are SRC, which is read once; the slowest target paces the others, unless it takes nothing for seconds")
 }
 
 func (t *targets) several() bool { return len(t.list) > 0 }
 
-// memory is the share of a target.
-func (t *targets) memory() int64 { return slotMemory / int64(max(t.share, 1)) }
+// memory is a target's share of what one has by itself.
+func (t *targets) memory() int64 { return engine.DefaultMemory / int64(max(t.share, 1)) }
 
 // parseTargets are the jobs of a run with --to: the same sources to each.
 func parseTargets(args []string, o *options) ([]job, error) {
