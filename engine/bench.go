@@ -120,6 +120,7 @@ func (b *bencher) ask(ctx context.Context) error {
 	if err := b.onlyRail(b.routes.first()); err != nil {
 		return err
 	}
+	b.spareSlow()
 	way := b.way()
 	if err := b.agree(peer.Limits, way, false); err != nil {
 		return err

@@ -116,17 +116,18 @@ type SendConfig struct {
 	Server control.DialConfig
 	Wait   time.Duration // how long to ask a busy server again and again; 0: not at all
 
-	Transports *transport.Registry // most preferred first
-	RetryFor   time.Duration       // how long to try again once every stream is gone; 0: DefaultRetryFor, less than 0: not at all
-	EveryRail  bool                // a rail on which no stream comes about is an error: the user has named it
-	Streams    int                 // 0: by cores, rails and the length of the way
-	Slots      int                 // slots of each stream; 0: from Memory
-	Memory     int64               // bytes for all slots, where their number is not given; 0: what is usual
-	SlotSize   int                 // bytes; 0: DefaultSlotSize
-	Window     int                 // entries open at once; 0: DefaultWindow
-	NoChecksum bool
-	Encrypt    bool     // every frame is sealed
-	Limit      *Limiter // of what is sent; nil: none
+	Transports     *transport.Registry // most preferred first
+	RetryFor       time.Duration       // how long to try again once every stream is gone; 0: DefaultRetryFor, less than 0: not at all
+	EveryRail      bool                // a rail on which no stream comes about is an error: the user has named it
+	Streams        int                 // 0: by cores, by rails and what they carry, and the length of the way
+	StreamsPerRail int                 // so many times the rails, where Streams is 0; 0: not so
+	Slots          int                 // slots of each stream; 0: from Memory
+	Memory         int64               // bytes for all slots, where their number is not given; 0: what is usual
+	SlotSize       int                 // bytes; 0: DefaultSlotSize
+	Window         int                 // entries open at once; 0: DefaultWindow
+	NoChecksum     bool
+	Encrypt        bool     // every frame is sealed
+	Limit          *Limiter // of what is sent; nil: none
 
 	Source Source
 	Target localfs.Target

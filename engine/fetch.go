@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,15 +21,16 @@ type FetchConfig struct {
 	Server control.DialConfig
 	Wait   time.Duration // as SendConfig's, and so are
 
-	Transports *transport.Registry
-	RetryFor   time.Duration
-	EveryRail  bool
-	Streams    int
-	Slots      int
-	SlotSize   int
-	NoChecksum bool
-	Encrypt    bool
-	Limit      *Limiter // of what is received
+	Transports     *transport.Registry
+	RetryFor       time.Duration
+	EveryRail      bool
+	Streams        int
+	StreamsPerRail int
+	Slots          int
+	SlotSize       int
+	NoChecksum     bool
+	Encrypt        bool
+	Limit          *Limiter // of what is received
 
 	Paths  []string // as typed after HOST:, at least one
 	Filter []string // rules of what of it is left out, as package filter reads them
@@ -149,7 +151,7 @@ func (f *fetcher) ask(ctx context.Context) error {
 	f.r = f.receiver(peer)
 	f.watched.Store(f.routes)
 	ask := &wire.Fetch{
-		Ways: f.ways(), Streams: uint32(f.cfg.Streams), Slots: uint32(f.cfg.Slots), SlotSize: uint32(f.cfg.SlotSize),
+		Ways: f.ways(), Streams: uint32(f.streamsAsked()), Slots: uint32(f.cfg.Slots), SlotSize: uint32(f.cfg.SlotSize),
 		Owner: f.cfg.Options.Owner, Xattr: f.cfg.Options.Xattr, ACL: f.cfg.Options.ACL, SafeLinks: f.cfg.Options.SafeLinks,
 		OneFS: f.cfg.OneFS, Dry: f.cfg.Dry, Ordered: f.outlet != nil,
 		NoChecksum: f.cfg.NoChecksum, Encrypt: f.cfg.Encrypt, EveryRail: f.cfg.EveryRail, RetryFor: int64(f.cfg.RetryFor),
@@ -163,6 +165,12 @@ func (f *fetcher) ask(ctx context.Context) error {
 		return err
 	}
 	return f.openTarget(ctx, open)
+}
+
+// streamsAsked is how many streams the server is to open; 0: it chooses.
+func (f *fetcher) streamsAsked() int {
+	rails, _ := f.routes.first().capacity()
+	return cmp.Or(f.cfg.Streams, min(f.cfg.StreamsPerRail*rails, MaxStreams))
 }
 
 // ways are the routes for the server to choose from.

@@ -10,9 +10,11 @@ import (
 // path is what the streams of a session are made for.
 type path struct {
 	rails  int
+	rate   uint64        // bit/s of all of them together; 0: unknown
 	rtt    time.Duration // 0: unknown
 	copies bool          // the kernel copies all bytes, and holds some at both ends; else a device does it
 	inside bool          // both ends share a host's cores and its caches
+	each   int           // streams that each rail is to have; 0: as many as are good
 }
 
 const (
@@ -32,9 +34,20 @@ const (
 	// that Linux comes with, what is spent on keeping the bytes is a part.
 	farWindow  = 2 << 20
 	farStreams = 16
+	// workRate, bytes per second, is what one stream brings at most: its worker at the
+	// receiver sums (7.7 GiB/s) and writes new pages (1.81 GiB/s) by turns, on one core
+	// (docs/planning.md). Rails that carry more than maxStreams of that get more of
+	// them, where there are cores to run them.
+	workRate = 1.5e9
 
 	// maxSlots of a stream.
 	maxSlots = 8
+	// fewSlots is how many a stream should have at least: two keep a way of 1 km full, four
+	// one of 100 km (docs/planning.md, simulated). Many streams get smaller slots before
+	// they get fewer of them, down to fineSlot bytes: messages of 128 KiB fill a port of
+	// 400 Gb/s (NVIDIA/nccl#2409), and a frame's own cost, some 5 us, is a twentieth of 256 KiB's.
+	fewSlots = 4
+	fineSlot = 256 << 10
 	// soleSlots is for a stream that is alone: from memory to memory over soft-RoCE
 	// it reaches 0.96 of ib_write_bw with 16 slots, 0.88 with 8 (bench/results/2026-11-23.md).
 	soleSlots = 16
@@ -50,12 +63,28 @@ const (
 
 // streams is how many a transfer gets if nobody says.
 func (p path) streams() int {
-	n := min(max(runtime.GOMAXPROCS(0), minStreams), maxStreams)
+	if p.each > 0 {
+		return p.each * p.rails
+	}
+	cores := runtime.GOMAXPROCS(0)
+	n := min(max(cores, minStreams), maxStreams)
 	if p.copies {
 		far := p.rtt.Seconds() * farRate / farWindow
 		n = max(n, copyStreams, min(int(far)+1, farStreams))
 	}
+	fill := int(float64(p.rate)/8/workRate) + 1
+	n = max(n, min(fill, cores, MaxStreams))
 	return max(n, p.rails)
+}
+
+// slotSize is that of slots if nobody says, bytes: smaller than usual where else a stream
+// could not have fewSlots. Over sockets large ones are worth more (bench/results/2026-11-29.md).
+func (p path) slotSize(memory int64, streams int) int {
+	size := DefaultSlotSize
+	for !p.copies && size > fineSlot && int64(streams*fewSlots)*int64(size+transport.HeadRoom) > memory {
+		size /= 2
+	}
+	return size
 }
 
 // slots splits a memory budget over streams.
@@ -67,6 +96,11 @@ func (p path) slots(memory int64, streams, slotSize int) int {
 		most = nearSlots
 	case streams == 1:
 		most = soleSlots
+	}
+	if !p.copies {
+		// Beside what both ends work on, as much as is on the way there and back.
+		away := float64(p.rate) / 8 * p.rtt.Seconds() / float64(streams)
+		most += int64(away / float64(slotSize))
 	}
 	return int(min(max(n, 1), most))
 }

@@ -10,65 +10,8 @@ import (
 	"scp_rdma/wire"
 )
 
-const (
-	// DefaultRetryFor is how long streams are tried again once all are gone.
-	DefaultRetryFor = 30 * time.Second
-	// lanePause is the pause after a second failure in a row of a rail, each further
-	// one is twice as long, up to lanePauseMax: a port that comes back is used again
-	// soon, and one that doesn't costs little.
-	lanePause    = 250 * time.Millisecond
-	lanePauseMax = 10 * time.Second
-)
-
-// lane is one local rail with the ways to join it to the peer, best first.
-type lane struct {
-	rail  string
-	pairs []transport.RailPair
-	count *railCount
-
-	// Under routes.mu.
-	alive int       // streams joined on it now
-	ever  bool      // one was
-	fails int       // failures in a row: nothing was acknowledged between them
-	err   error     // the last one
-	next  time.Time // not to be tried before
-	shut  time.Time // when no stream came about on it last
-}
-
-// fail notes a failure. The first in a row is answered at once.
-func (l *lane) fail(err error, now time.Time) {
-	l.err = err
-	l.next = now
-	if l.fails > 0 {
-		l.next = now.Add(min(lanePause<<min(l.fails-1, 16), lanePauseMax))
-	}
-	l.fails++
-}
-
-// route is one transport over which the peer may be reached.
-type route struct {
-	transport transport.Transport
-	lanes     []*lane
-}
-
-// alive says whether a stream is joined on any lane.
-func (r *route) alive() bool {
-	for _, l := range r.lanes {
-		if l.alive > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// errs is why the lanes don't carry.
-func (r *route) errs() error {
-	var errs []error
-	for _, l := range r.lanes {
-		errs = append(errs, l.err)
-	}
-	return errors.Join(errs...)
-}
+// DefaultRetryFor is how long streams are tried again once all are gone.
+const DefaultRetryFor = 30 * time.Second
 
 // routes are all of them, most preferred first. The streams of a session take the
 // first on which one comes about: a way that looks good may still swallow packets,
@@ -90,7 +33,7 @@ func findRoutes(reg *transport.Registry, mine probed, hello *wire.Hello, path tr
 		pairs, err := pairRails(tr, mine, hello, path)
 		switch {
 		case err == nil:
-			all = append(all, &route{tr, lanesOf(tr.Name(), pairs)})
+			all = append(all, &route{transport: tr, lanes: lanesOf(tr.Name(), pairs)})
 		case len(all) == 0 && !(shortcut(tr) && reg.Len() > 1):
 			passed = append(passed, err)
 		}
@@ -127,21 +70,6 @@ func pairRails(tr transport.Transport, mine probed, hello *wire.Hello, path tran
 	return pairs, nil
 }
 
-func lanesOf(name string, pairs []transport.RailPair) []*lane {
-	var lanes []*lane
-	at := map[string]*lane{}
-	for _, p := range pairs {
-		l := at[p.Local.Name]
-		if l == nil {
-			l = &lane{rail: p.Local.Name, count: &railCount{transport: name, name: p.Local.Name}}
-			at[p.Local.Name] = l
-			lanes = append(lanes, l)
-		}
-		l.pairs = append(l.pairs, p)
-	}
-	return lanes
-}
-
 // first is the route to begin with.
 func (r *routes) first() *route { return r.all[0] }
 
@@ -157,6 +85,13 @@ func (r *routes) counts() (name string, rails []*railCount) {
 		}
 	}
 	return r.all[r.at].transport.Name(), rails
+}
+
+// spread finds a home for each of n streams, on each route.
+func (r *routes) spread(n int) {
+	for _, way := range r.all {
+		way.spread(n)
+	}
 }
 
 // choice is what a stream that wants to be joined is to do: take a lane, or wait.
@@ -177,10 +112,11 @@ func (r *routes) choose(stream uint32, now time.Time) (choice, error) {
 	for {
 		way := r.all[r.at]
 		n := len(way.lanes)
-		home := way.lanes[int(stream)%n]
+		at := way.homeOf(stream)
+		home := way.lanes[at]
 		running := r.running()
 		for k := range n {
-			l := way.lanes[(int(stream)+k)%n]
+			l := way.lanes[(at+k)%n]
 			if !now.Before(l.next) && (running || !r.tried(l)) {
 				return choice{route: way, lane: l, passed: passed}, nil
 			}

@@ -79,7 +79,7 @@ func TestRoutesAreTriedInOrderAndRailsAgainWithPauses(t *testing.T) {
 // The first time that nothing comes about anywhere is the end.
 func TestWithoutAnyStreamAtTheStartThereIsNoSecondTry(t *testing.T) {
 	l := &lane{rail: "a", count: &railCount{}}
-	r := &routes{all: []*route{{nameOnly{}, []*lane{l}}}, retryFor: time.Hour}
+	r := &routes{all: []*route{{transport: nameOnly{}, lanes: []*lane{l}}}, retryFor: time.Hour}
 	now := time.Unix(1000, 0)
 	r.failed(l, errors.New("broken"), now)
 	if got, err := r.choose(0, now.Add(time.Minute)); err == nil {

@@ -145,10 +145,25 @@ func (s *sender) greet(ctx context.Context) error {
 // over has the session go over these routes.
 func (s *sender) over(all []*route) {
 	s.routes = &routes{all: all, retryFor: s.cfg.RetryFor}
+	if !s.cfg.EveryRail {
+		s.spareSlow()
+	}
 	s.watched.Store(s.routes)
 	if z, ok := all[0].transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
 		if d, ok := s.cfg.Source.(directSource); ok {
 			d.PreferDirect()
+		}
+	}
+}
+
+// spareSlow leaves out rails that would add next to nothing, and tells.
+func (s *sender) spareSlow() {
+	for _, r := range s.routes.all {
+		r.spareSlow()
+		for _, l := range r.lanes {
+			if l.spare {
+				s.log.Info("a rail carries only if the others don't, for it is so much slower: name it with -d to have it carry too", "rail", l.rail, "Mbit/s", l.rate/1e6)
+			}
 		}
 	}
 }
@@ -160,7 +175,8 @@ type directSource interface{ PreferDirect() }
 func (s *sender) way() path {
 	r := s.routes.first()
 	b, ok := r.transport.(transport.Buffered)
-	return path{rails: len(r.lanes), rtt: s.conn.RTT(), copies: ok && b.Buffered(), inside: shortcut(r.transport)}
+	rails, rate := r.capacity()
+	return path{rails: rails, rate: rate, rtt: s.conn.RTT(), copies: ok && b.Buffered(), inside: shortcut(r.transport), each: s.cfg.StreamsPerRail}
 }
 
 // agree fixes the numbers of the session: the smaller of what both sides allow. whole:
@@ -171,17 +187,15 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 		s.streams = way.streams()
 	}
 	s.streams = min(s.streams, MaxStreams, int(l.Streams))
-	s.slotSize = s.cfg.SlotSize
-	if s.slotSize == 0 {
-		s.slotSize = DefaultSlotSize
-	}
+	memory := cmp.Or(s.cfg.Memory, DefaultMemory)
+	s.slotSize = cmp.Or(s.cfg.SlotSize, way.slotSize(memory, s.streams))
 	s.slotSize = min(s.slotSize, int(l.SlotSize)) &^ 4095
 	if s.streams < 1 || s.room(s.slotSize) < transport.MinSlotSize || l.Slots < 1 || l.Window < 1 {
 		return fmt.Errorf("the other side grants nothing (%+v): %w", l, ErrProtocol)
 	}
 	s.slots = s.cfg.Slots
 	if s.slots == 0 {
-		s.slots = way.slots(cmp.Or(s.cfg.Memory, DefaultMemory), s.streams, s.slotSize)
+		s.slots = way.slots(memory, s.streams, s.slotSize)
 	}
 	if whole {
 		s.fit()
@@ -192,6 +206,7 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	all := granted(l, s.slotSize)
 	s.streams = min(s.streams, all)
 	s.slots = max(min(s.slots, all/s.streams, transport.MaxSlots), 1)
+	s.routes.spread(s.streams)
 	s.plan = planner.New(planner.Config{SlotSize: s.room(s.slotSize), MaxChunks: wire.MaxChunks, Files: min(s.streams, maxFilesAtOnce)})
 	return nil
 }
@@ -211,7 +226,7 @@ func (s *sender) fit() {
 		slot := int64(s.room(s.slotSize))
 		return max((size+slot-1)/slot, (files+wire.MaxChunks-1)/wire.MaxChunks, 1)
 	}
-	if s.cfg.Streams == 0 {
+	if s.cfg.Streams == 0 && s.cfg.StreamsPerRail == 0 {
 		s.streams = int(min(int64(s.streams), frames()))
 	}
 	if s.cfg.SlotSize == 0 {

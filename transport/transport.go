@@ -25,6 +25,10 @@ const (
 type Rail struct {
 	Name string
 	Info []byte
+
+	// What this host alone knows of its own rails; no peer is told.
+	Rate  uint64 // bit/s that it carries at most; 0: not known
+	Cores []int  // that lie nearest: those of its NUMA node; none: any will do
 }
 
 // MaxRailInfo bounds Rail.Info: sixteen addresses with prefix, or as many GIDs, fit.
