@@ -26,6 +26,7 @@ type lane struct {
 	count *railCount
 	rate  uint64 // bit/s, as far as this host knows; 0: not known
 	spare bool   // it carries only when no other lane does
+	cores []int  // that lie near it; none: any
 
 	// Under routes.mu.
 	alive int       // streams joined on it now
@@ -100,6 +101,16 @@ func (r *route) spareSlow() {
 	}
 }
 
+// enough are the cores that a rail's workers keep to: those that lie by it, if they are
+// enough for each of so many streams to have one. Fewer would cost more than the way to the
+// other node's memory.
+func enough(cores []int, streams int) []int {
+	if len(cores) < streams {
+		return nil
+	}
+	return cores
+}
+
 // spread says on which lane each of n streams is at home: the first ones on one each, in the
 // order of the lanes, and further ones where the least of a lane's rate falls to each
 // (D'Hondt's method). Lanes whose rates nobody knows count as equal.
@@ -143,7 +154,7 @@ func lanesOf(name string, pairs []transport.RailPair) []*lane {
 	for _, p := range pairs {
 		l := at[p.Local.Name]
 		if l == nil {
-			l = &lane{rail: p.Local.Name, rate: p.Local.Rate, count: &railCount{transport: name, name: p.Local.Name}}
+			l = &lane{rail: p.Local.Name, rate: p.Local.Rate, cores: p.Local.Cores, count: &railCount{transport: name, name: p.Local.Name}}
 			at[p.Local.Name] = l
 			lanes = append(lanes, l)
 		}

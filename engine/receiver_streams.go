@@ -185,7 +185,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	in.clocks.crowd.change(1, 0)
 	leave := in.r.slotsJoined.join(st, req.Slots, w.count)
-	err = w.run(ctx)
+	transport.OnCores(enough(req.Pair.Local.Cores, in.streams()), func() { err = w.run(ctx) })
 	leave()
 	in.clocks.crowd.change(-1, 0)
 	closeErr := st.Close()
@@ -283,6 +283,13 @@ func (in *inStreams) accounts() ([]StreamReport, Spent) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.clocks.reports(), in.clocks.spent()
+}
+
+// streams is how many run.
+func (in *inStreams) streams() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.running)
 }
 
 // window is the size of all slots, bytes.

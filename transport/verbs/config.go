@@ -22,12 +22,20 @@ type Provider = nic.Provider
 // Listed is a device of a Provider, by name.
 type Listed = nic.Listed
 
+// Lies is where a device lies in its host, as far as that is known.
+type Lies struct {
+	Cores []int  // of its NUMA node; none: any will do
+	Rate  uint64 // bit/s that its way into the host carries; 0: not known
+	Far   int    // how far it is from the files that are moved: rails that are nearer go before
+}
+
 // Config says which devices to use and how.
 type Config struct {
 	Devices Provider
-	Rails   []string // "device", "device:port" or "device:port:GID index"; empty: every one that can be used
-	Port    int      // of rails that don't say; 0: any
-	GID     *int     // index, of rails that don't say; nil: the best
+	Lies    func(device string) Lies // nil: nobody knows
+	Rails   []string                 // "device", "device:port" or "device:port:GID index"; empty: every one that can be used
+	Port    int                      // of rails that don't say; 0: any
+	GID     *int                     // index, of rails that don't say; nil: the best
 
 	Connect Connect // how QPs are connected; 0: Auto
 	CMPorts Ports   // where a responder takes requests of rdma_cm; the zero value: any
@@ -78,6 +86,9 @@ func New(cfg Config) *Transport {
 	}
 	if cfg.AckTimeout == 0 {
 		cfg.AckTimeout = ackTimeout
+	}
+	if cfg.Lies == nil {
+		cfg.Lies = func(string) Lies { return Lies{} }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()

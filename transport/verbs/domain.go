@@ -152,8 +152,8 @@ func (d *domain) each(f func(*link)) {
 }
 
 // poller finds or makes a poller whose CQ has room for n more completions, and
-// takes that room.
-func (d *domain) poller(n int) (*poller, error) {
+// takes that room. It runs on cores.
+func (d *domain) poller(n int, cores []int) (*poller, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.pollers {
@@ -165,7 +165,7 @@ func (d *domain) poller(n int) (*poller, error) {
 		return nil, fmt.Errorf("%d completions do not fit a CQ of %s (%d): use fewer slots: %w",
 			n, d.key.device, d.attr.MaxCQE, transport.ErrUnavailable)
 	}
-	p, err := newPoller(d.dev, min(lanes*n, d.attr.MaxCQE))
+	p, err := newPoller(d.dev, min(lanes*n, d.attr.MaxCQE), cores)
 	if err != nil {
 		return nil, err
 	}

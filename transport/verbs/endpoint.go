@@ -55,7 +55,9 @@ func (t *Transport) Open(ctx context.Context, req transport.OpenRequest) (transp
 	}
 	e := &endpoint{l: newLink(req), rail: rail}
 	e.stream = e.l.direct()
-	if err := e.open(ctx, t); err != nil {
+	// Slots and queues are made by a thread near the device, so that they lie there too.
+	transport.OnCores(req.Pair.Local.Cores, func() { err = e.open(ctx, t) })
+	if err != nil {
 		return nil, fmt.Errorf("open: rail %s: %w", req.Pair.Local.Name, errors.Join(err, e.l.abandon()))
 	}
 	return e, nil
@@ -151,7 +153,7 @@ func (l *link) queue() error {
 		return fmt.Errorf("%d slots need a queue of %d requests, the device has %d: use fewer: %w",
 			l.req.Slots, l.sqDepth, limit, transport.ErrUnavailable)
 	}
-	p, err := l.d.poller(l.sqDepth + l.rqDepth)
+	p, err := l.d.poller(l.sqDepth+l.rqDepth, l.req.Pair.Local.Cores)
 	if err != nil {
 		return err
 	}
@@ -168,7 +170,7 @@ func (l *link) queue() error {
 	l.inline = caps.Inline >= message
 	l.number = l.d.links.Add(1)
 	l.qpn = l.qp.QPN()
-	go l.postAll()
+	go transport.OnCores(l.req.Pair.Local.Cores, l.postAll)
 	p.add(l)
 	if err := l.qp.ToInit(l.port.Number); err != nil {
 		return err

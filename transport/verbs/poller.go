@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"scp_rdma/transport"
 	"scp_rdma/transport/verbs/internal/nic"
 )
 
@@ -35,7 +36,7 @@ type poller struct {
 	links map[uint32]*link // by QPN
 }
 
-func newPoller(dev nic.Device, room int) (*poller, error) {
+func newPoller(dev nic.Device, room int, cores []int) (*poller, error) {
 	cq, err := dev.CreateCQ(room)
 	if err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func newPoller(dev nic.Device, room int) (*poller, error) {
 	if runtime.GOMAXPROCS(0) > 2 {
 		p.spin = spin
 	}
-	p.work.Go(func() { p.run(ctx) })
+	p.work.Go(func() { transport.OnCores(cores, func() { p.run(ctx) }) })
 	return p, nil
 }
 

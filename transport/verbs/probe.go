@@ -246,9 +246,7 @@ func (t *Transport) Probe(ctx context.Context) ([]transport.Rail, error) {
 	}
 	names := t.cfg.Rails
 	if len(names) == 0 {
-		for _, c := range all {
-			names = append(names, c.Rail.Name)
-		}
+		names = t.preferred(all)
 	}
 	var rails []transport.Rail
 	var why []string
@@ -272,6 +270,30 @@ func (t *Transport) Probe(ctx context.Context) ([]transport.Rail, error) {
 	return nil, fmt.Errorf("verbs: no RDMA devices on this host: %w", transport.ErrUnavailable)
 }
 
+// preferred are the names of all candidates: those that are near the files first, and of
+// those the faster ones.
+func (t *Transport) preferred(all []Candidate) []string {
+	list := slices.Clone(all)
+	slices.SortStableFunc(list, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(t.cfg.Lies(a.Device.Name).Far, t.cfg.Lies(b.Device.Name).Far), cmp.Compare(t.rate(b), t.rate(a)))
+	})
+	names := make([]string, len(list))
+	for i, c := range list {
+		names[i] = c.Rail.Name
+	}
+	return names
+}
+
+// rate is what a port carries, bit/s, or its device's way into the host if that is less;
+// 0: not known.
+func (t *Transport) rate(c Candidate) uint64 {
+	port, way := c.Port.Speed, t.cfg.Lies(c.Device.Name).Rate
+	if way > 0 && way < port {
+		return way
+	}
+	return port
+}
+
 // rail finds the rail that a name means: device, device:port, device:port:index.
 func (t *Transport) rail(all []Candidate, name string) (transport.Rail, error) {
 	device, port, index, err := t.parse(name)
@@ -285,12 +307,14 @@ func (t *Transport) rail(all []Candidate, name string) (transport.Rail, error) {
 		return transport.Rail{}, fmt.Errorf("no such device or port: %w", transport.ErrUnavailable)
 	}
 	c := all[i]
+	r := transport.Rail{Name: name, Info: c.Rail.Info, Rate: t.rate(c), Cores: t.cfg.Lies(device).Cores}
 	if c.Err != nil || index < 0 {
-		return transport.Rail{Name: name, Info: c.Rail.Info}, c.Err
+		return r, c.Err
 	}
 	for _, g := range c.GIDs {
 		if g.Index == index {
-			return transport.Rail{Name: name, Info: railOf(c, []nic.GID{g}, networks())}, nil
+			r.Info = railOf(c, []nic.GID{g}, networks())
+			return r, nil
 		}
 	}
 	return transport.Rail{}, fmt.Errorf("no GID of index %d, there are %v: %w", index, indices(c.GIDs), transport.ErrUnavailable)

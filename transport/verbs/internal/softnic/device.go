@@ -1,6 +1,7 @@
 package softnic
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -47,7 +48,7 @@ func (d *device) Port(number int) (nic.Port, error) {
 	}
 	p := nic.Port{
 		Number: number, State: nic.PortActive, Ethernet: !d.hw.IB, ActiveMTU: d.hw.MTU, MaxMTU: 4096,
-		MaxMessage: 1 << 23, LID: d.hw.LID, Speed: 1e10, GIDs: append([]nic.GID(nil), d.hw.GIDs...),
+		MaxMessage: 1 << 23, LID: d.hw.LID, Speed: cmp.Or(d.hw.Speed, 1e10), GIDs: append([]nic.GID(nil), d.hw.GIDs...),
 	}
 	if d.hw.down {
 		p.State = nic.PortDown

@@ -78,7 +78,8 @@ type Spec struct {
 	MaxSGE    int
 	MaxQPWR   int
 	MaxCQE    int
-	MTU       int // active, bytes
+	MTU       int    // active, bytes
+	Speed     uint64 // bit/s; 0: 10^10
 	LID       uint16
 	Ports     int
 	GIDs      []nic.GID // of every port
