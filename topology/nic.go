@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -15,6 +16,13 @@ func (h Host) Device(name string) (Place, error) {
 // no bus: its Way is empty.
 func (h Host) Interface(name string) (Place, error) {
 	return h.place(path.Join("class/net", path.Base(name)))
+}
+
+// Speed is what a network interface carries each way, bit/s (Documentation/ABI/testing/sysfs-class-net);
+// ok is false where that is not told: of one that is down, and of most that are made by software.
+func (h Host) Speed(name string) (bits uint64, ok bool) {
+	mbit, err := strconv.ParseUint(h.text(path.Join("class/net", path.Base(name), "speed")), 10, 32)
+	return mbit * 1e6, err == nil && mbit > 0 && mbit < math.MaxUint32 // which is "unknown" (SPEED_UNKNOWN)
 }
 
 // Link is what joins a device to the host.

@@ -26,6 +26,12 @@ func (o *options) check(f *pflag.FlagSet) error {
 	switch {
 	case o.streams < 0 || o.streams > maxStreams:
 		return usagef("-j %d: it takes 1 to %d streams", o.streams, maxStreams)
+	case o.perRail < 0 || o.perRail > maxStreams:
+		return usagef("--streams-per-rail %d: it takes 1 to %d streams", o.perRail, maxStreams)
+	case o.perRail > 0 && o.bench:
+		return usagef("--streams-per-rail is for transfers: bench takes -j, and tries several where it is not said")
+	case o.perRail > 0 && o.streams > 0:
+		return usagef("-j says how many streams there are, --streams-per-rail how many on each rail: say one of them")
 	case o.ipv4 && o.ipv6:
 		return usagef("-4 and -6 together leave no address")
 	case o.quiet && o.verbose > 0:
@@ -197,7 +203,7 @@ func flagError(err error) error {
 // expected says what a flag takes, for values that can't be read at all.
 func expected(name string) string {
 	switch name {
-	case "streams":
+	case "streams", "streams-per-rail":
 		return "it takes a number, 1 to 64"
 	case "slots":
 		return "it takes a number, 1 to 1024"

@@ -152,7 +152,7 @@ func (o *options) take(f *pflag.FlagSet, l layer, v config.Value, before map[str
 // leaves no room for the other.
 func exclusive() [][2]string {
 	return [][2]string{
-		{"quiet", "verbose"}, {"checksum", "ignore-times"}, {"no-auth", "key-file"}, {"no-auth", "authorized"},
+		{"quiet", "verbose"}, {"streams", "streams-per-rail"}, {"checksum", "ignore-times"}, {"no-auth", "key-file"}, {"no-auth", "authorized"},
 		{"authorized", "key-file"}, {"encrypt", "no-encrypt"}, {"ipv4", "ipv6"},
 	}
 }

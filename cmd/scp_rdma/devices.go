@@ -23,7 +23,7 @@ func devices(ctx context.Context, e env, o *options, log hclog.Logger) error {
 
 // reportHost looks at this host. dir is whose disks are looked at, too.
 func reportHost(ctx context.Context, o *options, dir string, log hclog.Logger) hostReport {
-	r := hostReport{Report: verbs.New(o.verbsConfig(verbs.Host(), nil, log)).Describe(ctx)}
+	r := hostReport{Report: verbs.New(o.verbsConfig(verbs.Host(), nil, dir, log)).Describe(ctx)}
 	r.Near = near(thisHost(), &r.Report, dir)
 	return r
 }

@@ -86,7 +86,7 @@ func fetchInto(ctx context.Context, e env, con *console, o *options, j job, cfg 
 	log.Info("fetching", "from", there.at.Addr, "paths", paths, "transports", there.reg.Names(), "rails", o.rails)
 	own := os.Geteuid() == 0
 	report, err := engine.Fetch(ctx, engine.FetchConfig{
-		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
+		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, StreamsPerRail: o.perRail, Slots: o.slots, SlotSize: int(o.size), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
 		Paths: paths, Filter: o.selection.rules.Lines(), OneFS: o.selection.oneFS,
 		Target: cfg.Target, State: cfg.State, NewSink: cfg.NewSink, Out: cfg.Out,
 		// Programs that run as another user are not made at a server's word, unless owners

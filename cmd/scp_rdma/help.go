@@ -102,7 +102,10 @@ their place as .scp_rdma.*.part and .journal until then.
 %s
 Streams: without -j, one for each core of this host, but at least 2 and at most 8,
 and at least one for each rail; over TCP at least 4, and more over a long way: 12 if a
-round trip takes 20 ms.
+round trip takes 20 ms. Where the rails carry more than that, and there are cores,
+one for each 12 Gbit/s. Each rail has its part of them by what it carries (its port,
+or its PCIe slot); one that is less than a sixteenth of the fastest, and is not named
+by -d, carries once the others are gone. Slots are 1 MiB, with many streams less.
 
 %s
 Exit codes (the highest of 1 to 7 that applies wins; newer versions may have

@@ -16,7 +16,9 @@ import (
 
 // twoSockets is a host with a NIC of 200 Gb/s on each socket, of which the second sits in a slot that
 // is too narrow, and a device of software. The disk of dir lies beside the first.
-func twoSockets(t *testing.T, dir string) topology.Host {
+func twoSockets(t *testing.T, dir string) topology.Host { return topology.New(twoSocketsFS(t, dir)) }
+
+func twoSocketsFS(t *testing.T, dir string) fstest.MapFS {
 	t.Helper()
 	sys := fstest.MapFS{}
 	link := func(name, to string) {
@@ -42,7 +44,9 @@ func twoSockets(t *testing.T, dir string) topology.Host {
 	sys[disk+"/size"] = &fstest.MapFile{}
 	sys["devices/pci0000:15/0000:15:01.0/0000:00:05.0/numa_node"] = &fstest.MapFile{Data: []byte("0\n")}
 	link(fmt.Sprintf("dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)), disk)
-	return topology.New(sys)
+	sys["devices/system/node/node0/cpulist"] = &fstest.MapFile{Data: []byte("0,2\n")}
+	sys["devices/system/node/node1/cpulist"] = &fstest.MapFile{Data: []byte("1,3\n")}
+	return sys
 }
 
 func TestWhatLiesNearWhatIsShown(t *testing.T) {

@@ -23,6 +23,7 @@ type options struct {
 	allow     []string
 	recursive bool
 	streams   int // 0: the engine chooses; so it is with
+	perRail   int // streams of each rail, in place of that; 0: not said
 	slots     int // of each stream, and their
 	size      int64
 	rails     []string
@@ -159,6 +160,7 @@ func newFlagSet() *pflag.FlagSet {
 func (o *options) sendFlags() *pflag.FlagSet {
 	f := newFlagSet()
 	f.IntVarP(&o.streams, "streams", "j", 0, "`N` streams, 1 to 64 (0 or none: chosen, see below)")
+	f.IntVar(&o.perRail, "streams-per-rail", 0, "`N` streams on each rail, in place of -j (0 or none: chosen)")
 	f.IntVar(&o.slots, "slots", 0, "`K` slots for each stream (0 or none: chosen); scp_rdma bench HOST finds what is best")
 	sizeVar(f, &o.size, "size", 0, "slots of `SIZE` bytes each, 4K to 16M (0 or none: chosen)")
 	o.targets.flag(f)

@@ -89,7 +89,7 @@ func sendTo(ctx context.Context, con *console, o *options, there far, src engine
 	defer done()
 	log.Info("sending", "to", there.at.Addr, "path", target.Path, "transports", there.reg.Names(), "rails", o.rails)
 	report, err := engine.Send(ctx, engine.SendConfig{
-		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, Slots: o.slots, SlotSize: int(o.size), Memory: o.targets.memory(), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
+		Server: there.at, Wait: o.wait, Transports: there.reg, EveryRail: len(o.rails) > 0, RetryFor: o.retry(), Streams: o.streams, StreamsPerRail: o.perRail, Slots: o.slots, SlotSize: int(o.size), Memory: o.targets.memory(), NoChecksum: o.unchecked, Encrypt: o.encrypt, Limit: o.limiter(),
 		Source: src, Target: target, Owner: o.owner, NumericIDs: o.numeric, Xattr: o.xattr, ACL: o.meta.acls, SetUser: o.meta.chown.User, SetGroup: o.meta.chown.Group,
 		Fsync: o.fsync || o.meta.remove, Touch: o.meta.remove, Digest: o.meta.digest(), Settler: settler,
 		Compare: o.compare(), ModifyWindow: o.within, Verify: o.verify || o.meta.remove, Choose: o.choose(), Backup: o.backups(), Dry: o.dry, Delete: o.deletion(func() bool { return !con.failed() }),

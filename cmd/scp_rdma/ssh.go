@@ -77,7 +77,7 @@ func reach(ctx context.Context, e env, con *console, o *options, j job, log hclo
 	con.title("connecting to " + quote(addr))
 	peer := resolve(ctx, o, to.host)
 	log.Debug("resolved", "host", to.host, "address", peer)
-	reg, err := clientTransports(o, peer, log)
+	reg, err := clientTransports(o, peer, j.here(), log)
 	at := o.dialConfig(addr, log)
 	at.Key, at.NoAuth = key, o.noAuth
 	return far{at: at, reg: reg, path: to.path, close: func() error { return nil }}, err
@@ -125,7 +125,7 @@ func startThere(ctx context.Context, con *console, o *options, j job, log hclog.
 	if a := s.Answer; a.Error != "" || a.Version != wire.Version {
 		return far{}, errors.Join(answerError(to, a), s.Close())
 	}
-	f, err := o.afterSSH(ctx, s, to, log)
+	f, err := o.afterSSH(ctx, s, j, log)
 	f.at.Key = &key
 	if err != nil {
 		return far{}, errors.Join(err, s.Close())
@@ -160,8 +160,8 @@ func answerError(to remote, a overssh.Answer) error {
 }
 
 // afterSSH is how to come to an end that was started.
-func (o *options) afterSSH(ctx context.Context, s *overssh.Session, to remote, log hclog.Logger) (far, error) {
-	a := s.Answer
+func (o *options) afterSSH(ctx context.Context, s *overssh.Session, j job, log hclog.Logger) (far, error) {
+	a, to := s.Answer, j.far()
 	named := net.JoinHostPort(to.host, strconv.Itoa(int(a.Port)))
 	f := far{at: o.dialConfig(named, log), path: string(a.Path), dir: string(a.Dir), close: s.Close, ended: s.Ended()}
 	for _, addr := range a.Addrs {
@@ -181,7 +181,7 @@ func (o *options) afterSSH(ctx context.Context, s *overssh.Session, to remote, l
 		peer, _ = netip.ParseAddrPort(s.Forward)
 	}
 	var err error
-	f.reg, err = clientTransports(o, peer, log)
+	f.reg, err = clientTransports(o, peer, j.here(), log)
 	return f, err
 }
 

@@ -27,6 +27,17 @@ func (j job) far() remote {
 	return j.to
 }
 
+// here is where files are on this host: the first that are sent, or what they go into.
+func (j job) here() string {
+	switch {
+	case len(j.from) > 0:
+		return j.into
+	case len(j.sources) > 0:
+		return j.sources[0]
+	}
+	return "."
+}
+
 // paths are what is fetched, as typed after HOST:.
 func (j job) paths() []string {
 	list := make([]string, len(j.from))

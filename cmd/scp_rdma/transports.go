@@ -50,9 +50,9 @@ func checkTransport(name string) error {
 }
 
 // clientTransports makes the transports of a sender. peer names the default rail
-// of tcp. Who names rails, or says which GID to use, means their transport and no
+// of tcp, dir where files are on this host. Who names rails, or says which GID to use, means their transport and no
 // other.
-func clientTransports(o *options, peer netip.AddrPort, log hclog.Logger) (*transport.Registry, error) {
+func clientTransports(o *options, peer netip.AddrPort, dir string, log hclog.Logger) (*transport.Registry, error) {
 	devices := verbs.Host()
 	named, err := sortRails(o, devices)
 	if err != nil {
@@ -64,13 +64,13 @@ func clientTransports(o *options, peer netip.AddrPort, log hclog.Logger) (*trans
 	}
 	var list []transport.Transport
 	if verbs.Built && len(named.tcp) == 0 {
-		list = append(list, verbs.New(o.verbsConfig(devices, named.verbs, log)))
+		list = append(list, verbs.New(o.verbsConfig(devices, named.verbs, dir, log)))
 	}
 	if len(named.verbs)+len(named.tcp) == 0 && !o.addressed() {
 		list = append(list, shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")}))
 	}
 	if len(named.verbs) == 0 && !o.addressed() {
-		list = append(list, tcp.New(tcp.Config{Rails: named.tcp, Peer: peer, Timeout: o.patience(), Logger: log.Named("tcp")}))
+		list = append(list, tcp.New(tcp.Config{Rails: named.tcp, Peer: peer, Rate: speedOf(thisHost()), Timeout: o.patience(), Logger: log.Named("tcp")}))
 	}
 	return transport.NewRegistry(list...).Select(o.transport)
 }
@@ -84,10 +84,10 @@ func serverTransports(o *options, addr netip.AddrPort, log hclog.Logger) (*trans
 	if err != nil {
 		return nil, nil, err
 	}
-	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Timeout: o.patience(), Logger: log.Named("tcp")})
+	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Rate: speedOf(thisHost()), Timeout: o.patience(), Logger: log.Named("tcp")})
 	list := []transport.Transport{shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")}), t}
 	if verbs.Built {
-		list = slices.Insert(list, 0, transport.Transport(verbs.New(o.verbsConfig(devices, named.verbs, log))))
+		list = slices.Insert(list, 0, transport.Transport(verbs.New(o.verbsConfig(devices, named.verbs, o.dir, log))))
 	}
 	reg, err := transport.NewRegistry(list...).Select(o.transport)
 	return reg, t.HandleData, err
@@ -111,9 +111,10 @@ func usable(ctx context.Context, o *options, reg *transport.Registry) (names []s
 	return names, whyNot, nil
 }
 
-// verbsConfig is what the flags say of verbs.
-func (o *options) verbsConfig(devices verbs.Provider, rails []string, log hclog.Logger) verbs.Config {
+// verbsConfig is what the flags say of verbs, and the host of its devices.
+func (o *options) verbsConfig(devices verbs.Provider, rails []string, dir string, log hclog.Logger) verbs.Config {
 	c := verbs.Config{Devices: devices, Rails: rails, Port: o.ibPort, Timeout: o.patience(), Logger: log.Named("verbs")}
+	c.Lies = whereTo(thisHost(), dir)
 	c.Connect, c.CMPorts = verbs.Connect(o.connect), verbs.Ports(o.cmPorts)
 	if o.gidIndex >= 0 {
 		c.GID = &o.gidIndex

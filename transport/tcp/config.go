@@ -17,6 +17,8 @@ type Config struct {
 	Port  uint16         // server: port of the listener that calls HandleData; goes into offers
 	Bind  netip.Addr     // server: only this address, if valid and not unspecified
 
+	Rate func(iface string) uint64 // bit/s that an interface carries at most, 0: not known; nil: of none
+
 	Timeout    time.Duration // for a peer that doesn't answer (a slow one does), a join, a small write; 0: 30 s
 	Silence    time.Duration // bytes that the peer's kernel doesn't acknowledge for so long: the way is dead, others stand in; 0: 4 s, Timeout if that is less
 	SendBuffer int           // SO_SNDBUF, bytes; 0: the kernel's choice
@@ -49,6 +51,9 @@ func New(cfg Config) *Transport {
 	}
 	if cfg.Silence == 0 {
 		cfg.Silence = min(silence, cfg.Timeout)
+	}
+	if cfg.Rate == nil {
+		cfg.Rate = func(string) uint64 { return 0 }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()

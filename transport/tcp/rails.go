@@ -47,12 +47,13 @@ func interfaces() ([]iface, error) {
 	return list, nil
 }
 
-func (f iface) rail(name string, only netip.Addr) transport.Rail {
+// rail is the interface as a rail.
+func (t *Transport) rail(f iface, name string, only netip.Addr) transport.Rail {
 	r := wire.TCPRail{Prefixes: f.prefixes}
 	if only.IsValid() {
 		r.Prefixes = slices.DeleteFunc(slices.Clone(f.prefixes), func(p netip.Prefix) bool { return p.Addr() != only })
 	}
-	return transport.Rail{Name: name, Info: r.Append(nil)}
+	return transport.Rail{Name: name, Info: r.Append(nil), Rate: t.cfg.Rate(f.name)}
 }
 
 func (f iface) has(a netip.Addr) bool {
@@ -78,7 +79,7 @@ func (t *Transport) Probe(ctx context.Context) ([]transport.Rail, error) {
 	}
 	for _, f := range list {
 		if !only.IsValid() || f.has(only) {
-			rails = append(rails, f.rail(f.name, only))
+			rails = append(rails, t.rail(f, f.name, only))
 		}
 	}
 	if len(rails) == 0 {
@@ -97,7 +98,7 @@ func (t *Transport) named(list []iface) ([]transport.Rail, error) {
 			return nil, fmt.Errorf("rail %q is no interface that is up and no address of this host (there are: %s): %w",
 				name, strings.Join(names(list), ", "), transport.ErrUnavailable)
 		}
-		rails = append(rails, list[i].rail(name, addr))
+		rails = append(rails, t.rail(list[i], name, addr))
 	}
 	return rails, nil
 }
@@ -126,7 +127,7 @@ func (t *Transport) route(ctx context.Context, list []iface) ([]transport.Rail, 
 	}
 	addr := local.AddrPort().Addr().Unmap()
 	if i := slices.IndexFunc(list, func(f iface) bool { return f.has(addr) }); i >= 0 {
-		return []transport.Rail{list[i].rail(list[i].name, netip.Addr{})}, nil
+		return []transport.Rail{t.rail(list[i], list[i].name, netip.Addr{})}, nil
 	}
 	return []transport.Rail{{Name: addr.String(), Info: (&wire.TCPRail{}).Append(nil)}}, nil
 }
