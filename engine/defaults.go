@@ -38,11 +38,6 @@ const (
 	fitFrames = 4
 	fitSlot   = 64 << 10
 
-	// maxFilesAtOnce: large files that are handed out in turns, one for each stream up to so
-	// many. One thread writes a file at a time, 1.9 GB/s by the costs in docs/planning.md: a file
-	// alone would be as much as a session can do. Each may have 8 MiB that travel again.
-	maxFilesAtOnce = 16
-
 	// busyPause is the first pause before a busy server is asked again, each
 	// further one is longer, up to busyPauseMax; up to half is taken off at random.
 	busyPause    = 500 * time.Millisecond

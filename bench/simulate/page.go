@@ -51,12 +51,14 @@ func fabrics() []fabric {
 
 func (f fabric) all() float64 { return float64(f.rails) * f.rate }
 
-// config is sessions side by side over the fabric, each with so many streams and
-// slots of 1 MiB.
-func (f fabric) config(sessions, streams, slots int) model.Config {
+// shape is what a session's streams are made of.
+type shape struct{ streams, slots, size int }
+
+// config is sessions side by side over the fabric, in which so many large files take turns.
+func (f fabric) config(sessions, files int, s shape) model.Config {
 	c := model.Config{
-		Rails: f.rails, Rate: f.rate, Streams: sessions * streams, Slots: slots, SlotSize: mib,
-		Segment: 256 << 10, Files: sessions, Sender: model.SenderCost(f.carried), Receiver: model.ReceiverCost(f.carried),
+		Rails: f.rails, Rate: f.rate, Streams: sessions * s.streams, Slots: s.slots, SlotSize: s.size,
+		Segment: min(256<<10, s.size), Files: sessions * min(files, s.streams), Sender: model.SenderCost(f.carried), Receiver: model.ReceiverCost(f.carried),
 	}
 	if f.carried {
 		c.Window, c.Segment = 2*mib, 64<<10
@@ -64,21 +66,33 @@ func (f fabric) config(sessions, streams, slots int) model.Config {
 	return c
 }
 
-// What a transfer gets if nobody says, on 8 cores and more (engine/path.go): 8
-// streams, and of 64 MiB for all their slots as many as fit, or over a short way of TCP
-// nearSlots.
+// What a transfer gets if nobody says, where there are cores enough (engine/path.go).
 const (
-	usualStreams = 8
-	usualSlots   = 7
-	nearSlots    = 4
+	maxStreams = 8
+	maxSlots   = 8
+	nearSlots  = 4     // over a short way of TCP
+	fewSlots   = 4     // which slots get smaller for
+	workRate   = 1.5e9 // bytes a second, of one stream
+	fineSlot   = 256 << 10
+	memory     = 64 * mib // of all slots
+	headRoom   = 16 << 10 // transport.HeadRoom
 )
 
-func (f fabric) slots() int {
+// usual is what a session has if nobody says.
+func (f fabric) usual() shape {
+	s := shape{min(max(maxStreams, int(f.all()/workRate)+1), 64), maxSlots, mib}
 	if f.carried {
-		return nearSlots
+		s.slots = nearSlots
 	}
-	return usualSlots
+	for !f.carried && s.size > fineSlot && s.streams*fewSlots*(s.size+headRoom) > memory {
+		s.size /= 2
+	}
+	s.slots = min(s.slots, memory/s.streams/(s.size+headRoom))
+	return s
 }
+
+// of is a shape that is asked for.
+func of(streams, slots int) shape { return shape{streams, slots, mib} }
 
 // page is all tables with their marks.
 func page() (string, error) {
@@ -102,21 +116,24 @@ func cases() (string, error) {
 	row(&b, "each host has", "what", "GB/s over 1 m", "over 1 km", "of the wire", "held back by", "cores: sender, receiver", "slots at each end, MiB")
 	rule(&b, 8)
 	for _, f := range fabrics() {
-		enough := min(int(math.Ceil(f.all()/writes())), 64)
-		bare := f.config(1, usualStreams, f.slots())
-		bare.Files, bare.Sender, bare.Receiver = 0, model.BareCost(f.carried, false), model.BareCost(f.carried, true)
-		wide := bare
-		wide.Streams = min(2*int(math.Ceil(f.all()/float64(bare.Receiver.Sum))), 64)
-		wide.Slots = 4
-		for _, c := range []struct {
+		enough := int(math.Ceil(f.all() / writes() / 64))
+		bare := func(sh shape) model.Config {
+			c := f.config(1, 0, sh)
+			c.Sender, c.Receiver = model.BareCost(f.carried, false), model.BareCost(f.carried, true)
+			return c
+		}
+		wide := min(2*int(math.Ceil(f.all()/float64(bare(f.usual()).Receiver.Sum))), 64)
+		type line struct {
 			what string
 			cfg  model.Config
-		}{
-			{"one large file", f.config(1, usualStreams, f.slots())},
-			{fmt.Sprintf("%d sessions, a large file each", enough), f.config(enough, 4, 4)},
-			{"`scp_rdma bench`, defaults", bare},
-			{fmt.Sprintf("`scp_rdma bench -j %d --slots 4`", wide.Streams), wide},
-		} {
+		}
+		lines := []line{{"one large file", f.config(1, 1, f.usual())}, {"64 large files", f.config(1, 64, f.usual())}}
+		if enough > 1 {
+			lines = append(lines, line{fmt.Sprintf("%d sessions, 64 large files each", enough), f.config(enough, 64, f.usual())})
+		}
+		lines = append(lines, line{"`scp_rdma bench`, defaults", bare(f.usual())},
+			line{fmt.Sprintf("`scp_rdma bench -j %d --slots 4`", wide), bare(of(wide, 4))})
+		for _, c := range lines {
 			near, err := run(c.cfg, meter)
 			if err != nil {
 				return "", err
@@ -144,7 +161,7 @@ func run(c model.Config, delay time.Duration) (model.Result, error) {
 	return model.Run(c)
 }
 
-// sessionsTable is how far sessions side by side get, 4 streams of 4 slots each.
+// sessionsTable is how far sessions side by side get, each of a large file and 4 streams of 4 slots.
 func sessionsTable() (string, error) {
 	counts := []int{1, 2, 4, 8, 16, 32, 64}
 	var b strings.Builder
@@ -157,7 +174,7 @@ func sessionsTable() (string, error) {
 	for _, f := range fabrics() {
 		cells := []string{f.name}
 		for _, n := range counts {
-			res, err := run(f.config(n, 4, 4), kilo)
+			res, err := run(f.config(n, 1, of(4, 4)), kilo)
 			if err != nil {
 				return "", err
 			}
@@ -187,8 +204,8 @@ func slotsTable() (string, error) {
 	}{{"1 m", meter, 0}, {"1 km", kilo, 0}, {"100 km", hecto, 0}, {"1 km, disks as fast as the wire that take their time by chance", kilo, f.all()}} {
 		cells := []string{w.name}
 		for _, n := range counts {
-			c := f.config(1, 32, n)
-			c.Files, c.Sender, c.Receiver = 0, model.BareCost(false, false), model.BareCost(false, true)
+			c := f.config(1, 0, of(32, n))
+			c.Sender, c.Receiver = model.BareCost(false, false), model.BareCost(false, true)
 			c.Bytes, c.Receiver.Disk, c.Receiver.Jitter, c.Seed = 8<<30, w.disk, 1, 1
 			res, err := run(c, w.delay)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"scp_rdma/engine"
+	"scp_rdma/transport"
 )
 
 // simulate is the command with arguments.
@@ -64,7 +65,7 @@ func TestThePageKnowsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"maxStreams = 8", "maxSlots = 8", "nearSlots = 4"} {
+	for _, line := range []string{"maxStreams = 8", "maxSlots = 8", "nearSlots = 4", "fewSlots = 4", "workRate = 1.5e9", "fineSlot = 256 << 10"} {
 		if !regexp.MustCompile(`(?m)^\s*` + strings.ReplaceAll(line, " ", `\s*`) + `$`).Match(path) {
 			t.Errorf("engine/path.go has no %q: look through page.go and docs/planning.md", line)
 		}
@@ -72,6 +73,9 @@ func TestThePageKnowsTheDefaults(t *testing.T) {
 	if engine.DefaultMemory != 64<<20 || engine.MaxStreams != 64 || engine.DefaultSlotSize != mib ||
 		engine.DefaultSessionMemory != 128<<20 || engine.DefaultSessions != 64 {
 		t.Error("the defaults are others now: look through page.go and docs/planning.md")
+	}
+	if transport.HeadRoom != headRoom {
+		t.Error("slots have other heads now: look through page.go and docs/planning.md")
 	}
 	receiver, err := os.ReadFile("../../engine/receiver_files.go")
 	if err != nil {
