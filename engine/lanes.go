@@ -101,14 +101,14 @@ func (r *route) spareSlow() {
 	}
 }
 
-// enough are the cores that a rail's workers keep to: those that lie by it, if they are
-// enough for each of so many streams to have one. Fewer would cost more than the way to the
-// other node's memory.
-func enough(cores []int, streams int) []int {
+// byRail runs a worker on the cores that lie by its rail, if they are enough for each of so
+// many streams to have one: fewer would cost more than the way to the other node's memory.
+func byRail(cores []int, streams int, work func() error) (err error) {
 	if len(cores) < streams {
-		return nil
+		return work()
 	}
-	return cores
+	transport.OnCores(cores, func() { err = work() })
+	return err
 }
 
 // spread says on which lane each of n streams is at home: the first ones on one each, in the

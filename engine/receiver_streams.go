@@ -185,7 +185,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	in.clocks.crowd.change(1, 0)
 	leave := in.r.slotsJoined.join(st, req.Slots, w.count)
-	transport.OnCores(enough(req.Pair.Local.Cores, in.streams()), func() { err = w.run(ctx) })
+	err = byRail(req.Pair.Local.Cores, in.streams(), func() error { return w.run(ctx) })
 	leave()
 	in.clocks.crowd.change(-1, 0)
 	closeErr := st.Close()

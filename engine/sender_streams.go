@@ -75,8 +75,7 @@ func (s *sender) feed(ctx context.Context, st *joined) error {
 	w := newSendWorker(s, st, st.key, st.lane.count)
 	stop := s.heed(st)
 	leave := s.slotsJoined.join(st.SendStream, s.slots, st.lane.count)
-	var err error
-	transport.OnCores(enough(st.lane.cores, s.streams), func() { err = w.run(st.living.ctx) })
+	err := byRail(st.lane.cores, s.streams, func() error { return w.run(st.living.ctx) })
 	leave()
 	stop()
 	if errors.Is(err, errStreamLost) || errors.Is(err, errBroken) {

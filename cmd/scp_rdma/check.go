@@ -20,18 +20,10 @@ const minLimit = 64 << 10
 
 // check finds flags that make no sense, alone or together.
 func (o *options) check(f *pflag.FlagSet) error {
-	if err := errors.Join(o.checkSides(f), o.checkTimes(), o.checkDeeds(f), o.checkPages(), o.checkQuota(), o.meta.check(f, o)); err != nil {
+	if err := errors.Join(o.checkSides(f), o.checkStreams(), o.checkTimes(), o.checkDeeds(f), o.checkPages(), o.checkQuota(), o.meta.check(f, o)); err != nil {
 		return err
 	}
 	switch {
-	case o.streams < 0 || o.streams > maxStreams:
-		return usagef("-j %d: it takes 1 to %d streams", o.streams, maxStreams)
-	case o.perRail < 0 || o.perRail > maxStreams:
-		return usagef("--streams-per-rail %d: it takes 1 to %d streams", o.perRail, maxStreams)
-	case o.perRail > 0 && o.bench:
-		return usagef("--streams-per-rail is for transfers: bench takes -j, and tries several where it is not said")
-	case o.perRail > 0 && o.streams > 0:
-		return usagef("-j says how many streams there are, --streams-per-rail how many on each rail: say one of them")
 	case o.ipv4 && o.ipv6:
 		return usagef("-4 and -6 together leave no address")
 	case o.quiet && o.verbose > 0:
@@ -48,10 +40,6 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return usagef("--checksum and --ignore-times contradict each other")
 	case f.Changed("state-dir") && o.stateDir == "":
 		return usagef("--state-dir: an empty name is no directory")
-	case o.slots < 0 || o.slots > transport.MaxSlots:
-		return usagef("--slots %d: it takes 1 to %d", o.slots, transport.MaxSlots)
-	case o.size != 0 && (o.size < transport.MinSlotSize || o.size > transport.MaxSlotSize || o.size%transport.MinSlotSize != 0):
-		return usagef("--size %d: it takes 4K to 16M, in steps of 4K", o.size)
 	case f.Changed("key-file") && o.key == "" || f.Changed("authorized") && o.authorized == "":
 		return usagef("an empty name is no file of keys")
 	case !slices.Contains(directNames(), o.direct):
@@ -198,6 +186,25 @@ func flagError(err error) error {
 		return usagef("--%s is not known (--help tells all)", quote(unknown.GetSpecifiedName()))
 	}
 	return usagef("%s (--help tells all)", quote(err.Error()))
+}
+
+// checkStreams says whether streams and their slots can be as they shall.
+func (o *options) checkStreams() error {
+	switch {
+	case o.streams < 0 || o.streams > maxStreams:
+		return usagef("-j %d: it takes 1 to %d streams", o.streams, maxStreams)
+	case o.perRail < 0 || o.perRail > maxStreams:
+		return usagef("--streams-per-rail %d: it takes 1 to %d streams", o.perRail, maxStreams)
+	case o.perRail > 0 && o.bench:
+		return usagef("--streams-per-rail is for transfers: bench takes -j, and tries several where it is not said")
+	case o.perRail > 0 && o.streams > 0:
+		return usagef("-j says how many streams there are, --streams-per-rail how many on each rail: say one of them")
+	case o.slots < 0 || o.slots > transport.MaxSlots:
+		return usagef("--slots %d: it takes 1 to %d", o.slots, transport.MaxSlots)
+	case o.size != 0 && (o.size < transport.MinSlotSize || o.size > transport.MaxSlotSize || o.size%transport.MinSlotSize != 0):
+		return usagef("--size %d: it takes 4K to 16M, in steps of 4K", o.size)
+	}
+	return nil
 }
 
 // expected says what a flag takes, for values that can't be read at all.
