@@ -10,12 +10,15 @@ import (
 )
 
 // TestASinkBelowTheRoot: what a session puts lies there, and nowhere else.
-func TestASinkBelowTheRoot(t *testing.T) {
+func TestASinkBelowTheRoot(t *testing.T) { bothWays(t, sinkBelowTheRoot) }
+
+func sinkBelowTheRoot(t *testing.T, walks bool) {
 	dir := t.TempDir()
 	plant(t, dir, map[string]string{"in": "-> real", "real/": "", "out": "-> /", "file": "x"})
 	r, err := OpenRoot(dir, false)
 	must(t, err)
 	defer r.Close()
+	r.walks = walks
 	before := openFDs()
 	for path, target := range map[string]string{"": "a", "new/deep": "b", "in/sub": "c"} {
 		s, err := r.SinkAt(path, SinkOptions{})

@@ -34,7 +34,7 @@ func (s *Sink) backUp(dir int, name string) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EMLINK):
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.EMLINK):
 		return s.moveAside(dir, name, to) // a directory, or a file system without hard links
 	case err != nil:
 		return fmt.Errorf("backup: %w", err)

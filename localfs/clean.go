@@ -20,11 +20,14 @@ func (r *Root) Clean(before time.Time, removed func(path string), problem func(p
 	h := newHandles(maxHandles)
 	defer h.closeAll()
 	c := cleaner{h: h, before: before, removed: removed, problem: problem, buf: make([]byte, direntBuf)}
-	root := newRootNode(procFD(r.fd), "", unix.O_RDONLY)
-	if _, err := h.acquire(root); err != nil {
+	root := newRootNode(".", "", unix.O_RDONLY)
+	fd, err := openat(r.fd, root.name, root.flags|unix.O_DIRECTORY, 0)
+	if err == nil {
+		err = h.adopt(root, fd)
+	}
+	if err != nil {
 		return fmt.Errorf("clean: %w", err)
 	}
-	h.release(root)
 	c.walk(root)
 	return nil
 }

@@ -182,9 +182,9 @@ func (c *Clearance) enter(n *cleared) *dirNode {
 	}
 	names := strings.Split(n.above, "/")
 	for i := len(names) - 1; i >= 0; i-- {
-		flags := unix.O_PATH | unix.O_NOFOLLOW
+		flags := pathOnly | unix.O_NOFOLLOW
 		if node.parent == nil { // an argument that ends with a slash may be a link
-			flags = unix.O_PATH
+			flags = pathOnly
 		}
 		node = newNode(node, names[i], flags)
 	}

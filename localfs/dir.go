@@ -49,7 +49,7 @@ func (s *Sink) Mkdir(parent *Dir, name string) (*Dir, error) {
 }
 
 func (s *Sink) mkdir(parent *Dir, dir int, name string) (*Dir, error) {
-	d := &Dir{node: newNode(parent.node, name, unix.O_PATH|unix.O_NOFOLLOW)}
+	d := &Dir{node: newNode(parent.node, name, pathOnly|unix.O_NOFOLLOW)}
 	made := true
 	err := parent.enter(dir, name, func() error {
 		err := mkdirat(dir, name, 0o700)
@@ -93,7 +93,7 @@ func (s *Sink) adopt(d *Dir, parent int) error {
 	if st.Mode&0o700 == 0o700 || int(st.Uid) != os.Geteuid() {
 		return nil
 	}
-	return chmodPath(fd, st.Mode&0o7777|0o700)
+	return chmodPath(fd, modeOf(&st)&0o7777|0o700)
 }
 
 // whatIsThere explains why a name could not be opened as a directory.
@@ -109,16 +109,6 @@ func whatIsThere(dir int, name string, err error) error {
 		return err
 	}
 	return fmt.Errorf("file where a directory belongs: %w", unix.ENOTDIR)
-}
-
-// chmodPath is fchmod(2) for a descriptor opened with O_PATH. Before Linux 6.6
-// only /proc has a way.
-func chmodPath(fd int, mode uint32) error {
-	err := eintr(func() error { return unix.Fchmodat(fd, "", mode, unix.AT_EMPTY_PATH) })
-	if err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.EINVAL {
-		err = eintr(func() error { return unix.Fchmodat(unix.AT_FDCWD, procFD(fd), mode, 0) })
-	}
-	return err
 }
 
 // FinishDir gives a directory its metadata and closes it: all in it is done.
@@ -137,7 +127,7 @@ func (s *Sink) finish(d *Dir, m *Meta) error {
 		return err
 	}
 	defer s.h.release(d.node)
-	// O_PATH is enough for all but this.
+	// pathOnly is enough for all but this.
 	fd, err := s.h.room(func() (int, error) { return openat(path, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0) })
 	if err != nil {
 		return err
@@ -146,7 +136,7 @@ func (s *Sink) finish(d *Dir, m *Meta) error {
 	if err = fstat(fd, &st); err == nil {
 		// What this host's owner set on the directory, or the parent passed on
 		// (setgid), is not a client's to clear.
-		err = s.applyMeta(fd, m, applied{host: st.Mode & 0o7000, dir: true})
+		err = s.applyMeta(fd, m, applied{host: modeOf(&st) & 0o7000, dir: true})
 	}
 	if err == nil && s.o.Fsync {
 		err = fsync(fd)

@@ -192,7 +192,9 @@ func TestADirectoryPutInAnothersPlaceIsNotEntered(t *testing.T) {
 
 // TestLinksSwappedInNeverLeadOutside: somebody exchanges a directory and a
 // link to the outside as fast as they can.
-func TestLinksSwappedInNeverLeadOutside(t *testing.T) {
+func TestLinksSwappedInNeverLeadOutside(t *testing.T) { bothWays(t, linksSwappedIn) }
+
+func linksSwappedIn(t *testing.T, walks bool) {
 	dir, outside := t.TempDir(), t.TempDir()
 	plant(t, dir, map[string]string{"a/b/": "", "swap": "-> " + outside})
 	plant(t, outside, map[string]string{"b/": ""})
@@ -212,6 +214,7 @@ func TestLinksSwappedInNeverLeadOutside(t *testing.T) {
 	r, err := OpenRoot(dir, false)
 	must(t, err)
 	defer r.Close()
+	r.walks = walks
 	var in, out int
 	for range 2000 {
 		s := newSink(r, SinkOptions{}, 2)

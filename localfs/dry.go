@@ -50,7 +50,7 @@ func (s Dry) Mkdir(parent *Dir, name string) (*Dir, error) {
 	if err != nil || !there {
 		return missing(path), err
 	}
-	d := &Dir{node: newNode(parent.node, name, unix.O_PATH|unix.O_NOFOLLOW)}
+	d := &Dir{node: newNode(parent.node, name, pathOnly|unix.O_NOFOLLOW)}
 	err = s.within(parent, name, func(dir int) error {
 		if _, err := s.h.acquire(d.node); err != nil {
 			return whatIsThere(dir, name, err)

@@ -47,7 +47,7 @@ func (s *Source) entry(node *dirNode, dir int, name string, st *unix.Stat_t, fol
 
 func (s *Source) fileEntry(e *Entry, dir int, name string, st *unix.Stat_t) error {
 	e.setFile(st)
-	if st.Size == 0 && s.pseudo.has(dir, st.Dev) {
+	if st.Size == 0 && s.pseudo.has(dir, devOf(st)) {
 		return fmt.Errorf("%w: its contents are made up while it is read", ErrSpecial)
 	}
 	if st.Nlink < 2 {
@@ -71,7 +71,7 @@ func (e *Entry) setFile(st *unix.Stat_t) {
 
 func stampOf(st *unix.Stat_t) Stamp {
 	return Stamp{
-		Dev: st.Dev, Ino: st.Ino, Size: st.Size,
+		Dev: devOf(st), Ino: st.Ino, Size: st.Size,
 		Mtime: time.Unix(st.Mtim.Unix()), Ctime: time.Unix(st.Ctim.Unix()),
 	}
 }
@@ -83,7 +83,7 @@ func (a Stamp) is(st *unix.Stat_t) bool {
 }
 
 func (s *Source) meta(st *unix.Stat_t) Meta {
-	m := Meta{Mode: st.Mode & 0o7777, MtimeSec: st.Mtim.Sec, MtimeNsec: uint32(st.Mtim.Nsec)}
+	m := Meta{Mode: modeOf(st) & 0o7777, MtimeSec: st.Mtim.Sec, MtimeNsec: uint32(st.Mtim.Nsec)}
 	if kind := st.Mode & unix.S_IFMT; s.o.Chmod != nil && (kind == unix.S_IFREG || kind == unix.S_IFDIR) {
 		m.Mode = s.o.Chmod(m.Mode, kind == unix.S_IFDIR)
 	}
@@ -110,12 +110,7 @@ func (p *pseudoFS) has(dir int, dev uint64) bool {
 	if err := eintr(func() error { return unix.Fstatfs(dir, &st) }); err != nil {
 		return false
 	}
-	p.dev, p.yes = dev, false
-	switch int64(st.Type) {
-	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC,
-		unix.SECURITYFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC:
-		p.yes = true
-	}
+	p.dev, p.yes = dev, madeUp(&st)
 	return p.yes
 }
 

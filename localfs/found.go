@@ -71,7 +71,7 @@ func (s *Sink) settle(dir int, p *Put, f Found) error {
 
 // asIs says whether a file has the metadata already, as far as stat(2) tells.
 func (s *Sink) asIs(st *unix.Stat_t, m *Meta) bool {
-	return st.Mode&0o7777 == m.Mode && m.Mode < 0o1000 && st.Mtim.Sec == m.MtimeSec && uint32(st.Mtim.Nsec) == m.MtimeNsec &&
+	return modeOf(st)&0o7777 == m.Mode && m.Mode < 0o1000 && st.Mtim.Sec == m.MtimeSec && uint32(st.Mtim.Nsec) == m.MtimeNsec &&
 		!s.o.Touch && !s.o.Owner && !s.o.Chown.any() && !s.o.Xattr && !s.o.ACL && len(m.Xattrs)+len(m.ACL) == 0 &&
 		m.User == "" && m.GroupName == "" && m.UID == 0 && m.GID == 0
 }
@@ -101,7 +101,7 @@ func (s *Sink) remeta(dir int, p *Put, f Found) error {
 	}
 	if s.o.Xattr && len(p.Meta.Xattrs) > 0 && st.Mode&0o200 == 0 {
 		// Attributes need the write bit. Without it they count as dropped.
-		_ = eintr(func() error { return unix.Fchmod(fd, st.Mode&0o777|0o600) })
+		_ = eintr(func() error { return unix.Fchmod(fd, modeOf(&st)&0o777|0o600) })
 	}
 	return s.applyMeta(fd, &p.Meta, applied{})
 }
@@ -120,7 +120,7 @@ func openError(err error) error {
 
 // makeReadable lets the owner of a file open it; it gets its mode after that.
 func makeReadable(dir int, name string, id FileID) error {
-	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	fd, err := openat(dir, name, pathOnly|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func makeReadable(dir int, name string, id FileID) error {
 	if fileID(&st) != id || int(st.Uid) != os.Geteuid() {
 		return unix.EACCES
 	}
-	return chmodPath(fd, st.Mode&0o777|0o600)
+	return chmodPath(fd, modeOf(&st)&0o777|0o600)
 }
 
 // OpenFound opens for reading what Look found. What has changed meanwhile Is ErrChanged.

@@ -21,10 +21,8 @@ func (h *half) Hole(off, n int64) error {
 	if err := h.pending.Hole(off, n); err != nil || !h.used || n == 0 {
 		return err
 	}
-	err := eintr(func() error {
-		return unix.Fallocate(h.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
-	})
-	if err == unix.EOPNOTSUPP || err == unix.ENOSYS {
+	err := punch(h.fd, off, n)
+	if err == unix.ENOTSUP || err == unix.ENOSYS {
 		err = writeZeros(h.fd, off, n)
 	}
 	return h.s.failed("put", h.put.Dir, h.put.Name, err)

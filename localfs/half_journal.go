@@ -61,7 +61,7 @@ func (h *half) note(b []byte) error {
 		return os.ErrClosed
 	}
 	if h.s.o.Fsync {
-		if err := eintr(func() error { return unix.Fdatasync(h.fd) }); err != nil {
+		if err := fdatasync(h.fd); err != nil {
 			return err
 		}
 	}

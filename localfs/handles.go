@@ -150,7 +150,7 @@ func (h *handles) openOne(n *dirNode) error {
 func (h *handles) enter(n *dirNode, fd int) error {
 	var st unix.Stat_t
 	err := fstat(fd, &st)
-	id := FileID{Dev: st.Dev, Ino: st.Ino}
+	id := fileID(&st)
 	if err == nil && n.id != (FileID{}) && n.id != id {
 		err = fmt.Errorf("another directory took its place: %w", ErrChanged)
 	}

@@ -95,7 +95,7 @@ func (s *Sink) Free() (uint64, error) {
 	if err != nil {
 		return 0, s.failed("free", base, "", err)
 	}
-	over, free := bits.Mul64(st.Bavail, uint64(max(st.Frsize, 1)))
+	over, free := bits.Mul64(st.Bavail, blockSize(&st))
 	if over != 0 { // file systems without an end say such things
 		return math.MaxUint64, nil
 	}
@@ -106,7 +106,7 @@ func (s *Sink) Free() (uint64, error) {
 func (s *Sink) Path() string {
 	path := ""
 	_ = s.within(s.baseDir(), "path", func(dir int) (err error) {
-		path, err = readlinkat(unix.AT_FDCWD, procFD(dir), unix.PathMax)
+		path, err = pathOf(dir)
 		return err
 	})
 	return path

@@ -78,7 +78,7 @@ func (s *Sink) chmod(fd int, mode, host uint32, owned bool) error {
 		}
 	}
 	err := eintr(func() error { return unix.Fchmod(fd, set) })
-	if (err == unix.EPERM || err == unix.EOPNOTSUPP) && mayChmod(fd) {
+	if (err == unix.EPERM || err == unix.ENOTSUP) && mayChmod(fd) {
 		// A file system without modes, FAT for one: no reason to refuse the bytes.
 		s.dropped.special.Add(1)
 		return nil
@@ -99,22 +99,5 @@ func mayChmod(fd int) bool {
 // bit that the caller may not set without a word.
 func hasBits(fd int, bits uint32) bool {
 	var st unix.Stat_t
-	return fstat(fd, &st) == nil && st.Mode&bits == bits
-}
-
-// setXattrs sets the attributes that were granted.
-func (s *Sink) setXattrs(fd int, list []Xattr) {
-	lost := false
-	for _, x := range list {
-		if !s.o.Xattr || !mayKeep(x.Name, s.o.AllXattr && privileged()) {
-			lost = true
-			continue
-		}
-		if eintr(func() error { return unix.Fsetxattr(fd, x.Name, x.Value, 0) }) != nil {
-			lost = true
-		}
-	}
-	if lost {
-		s.dropped.xattr.Add(1)
-	}
+	return fstat(fd, &st) == nil && modeOf(&st)&bits == bits
 }

@@ -26,13 +26,16 @@ func (r *Root) SourceAt(dir string, paths []string, o SourceOptions) (*Source, e
 	if o.Follow {
 		return nil, usagef("what lies on a server is fetched as it is, symlinks as symlinks")
 	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	below := r
 	if dir != "" {
 		fd, err := r.openBeneath(dir)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", dir, err)
 		}
-		below = &Root{fd: fd, path: joinPath(r.path, dir)}
+		below = r.at(fd, dir)
 		defer closeQuietly(fd)
 	}
 	s := newSource(o, maxHandles, maxLinks)
@@ -58,7 +61,7 @@ type offer struct {
 
 // begin holds the root for as long as the source is there.
 func (of *offer) begin() error {
-	of.top = newRootNode(".", of.shown(), unix.O_PATH)
+	of.top = newRootNode(".", of.shown(), pathOnly)
 	of.top.holds = true
 	return of.adopt(of.top)
 }
@@ -165,28 +168,13 @@ func (of *offer) dir(path string) (*dirNode, error) {
 	if path == "" {
 		path = "."
 	}
-	fd, err := of.root.openBeneath(path)
+	names, err := of.root.realBeneath(path)
 	if err != nil {
 		return nil, err
-	}
-	defer closeQuietly(fd)
-	base, err := readlinkat(unix.AT_FDCWD, procFD(of.root.fd), unix.PathMax)
-	if err != nil {
-		return nil, err
-	}
-	real, err := readlinkat(unix.AT_FDCWD, procFD(fd), unix.PathMax)
-	if err != nil {
-		return nil, err
-	}
-	rel, ok := strings.CutPrefix(real, strings.TrimSuffix(base, "/"))
-	if !ok || rel != "" && rel[0] != '/' {
-		return nil, errOutside
 	}
 	node := of.top
-	for name := range strings.SplitSeq(strings.Trim(rel, "/"), "/") {
-		if name != "" {
-			node = of.child(node, name)
-		}
+	for _, name := range names {
+		node = of.child(node, name)
 	}
 	return node, nil
 }
@@ -195,7 +183,7 @@ func (of *offer) child(n *dirNode, name string) *dirNode {
 	at := joinPath(n.Path(), name)
 	c := of.dirs[at]
 	if c == nil {
-		c = newNode(n, name, unix.O_PATH|unix.O_NOFOLLOW)
+		c = newNode(n, name, pathOnly|unix.O_NOFOLLOW)
 		of.dirs[at] = c
 	}
 	return c

@@ -12,7 +12,7 @@ import (
 )
 
 // offered is a tree below a root, with much around it that is nobody's business.
-func offered(t *testing.T) *Root {
+func offered(t *testing.T, walks bool) *Root {
 	t.Helper()
 	dir := t.TempDir()
 	plant(t, dir, map[string]string{
@@ -25,11 +25,14 @@ func offered(t *testing.T) *Root {
 	r, err := OpenRoot(filepath.Join(dir, "in"), false)
 	must(t, err)
 	t.Cleanup(func() { must(t, r.Close()) })
+	r.walks = walks
 	return r
 }
 
-func TestWhatAClientAsksForMeans(t *testing.T) {
-	r := offered(t)
+func TestWhatAClientAsksForMeans(t *testing.T) { bothWays(t, whatAClientAsksForMeans) }
+
+func whatAClientAsksForMeans(t *testing.T, walks bool) {
+	r := offered(t, walks)
 	for _, tt := range []struct {
 		asked []string
 		want  string
@@ -65,8 +68,10 @@ func TestWhatAClientAsksForMeans(t *testing.T) {
 	must(t, s.Close())
 }
 
-func TestWhatAClientMayNotHave(t *testing.T) {
-	r := offered(t)
+func TestWhatAClientMayNotHave(t *testing.T) { bothWays(t, whatAClientMayNotHave) }
+
+func whatAClientMayNotHave(t *testing.T, walks bool) {
+	r := offered(t, walks)
 	fds := openFDs()
 	for asked, want := range map[string]error{
 		"../outside/secret": ErrUsage, "sub/../../outside": ErrUsage, "out/secret": errOutside, "slash/etc": errOutside, "out/.": errOutside,
@@ -95,7 +100,11 @@ func TestWhatAClientMayNotHave(t *testing.T) {
 // A link that comes into the way after it was looked at leads nowhere: every name on the
 // way is opened by itself.
 func TestALinkThatComesIntoTheWayOfASourceIsNotFollowed(t *testing.T) {
-	r := offered(t)
+	bothWays(t, linkThatComesIntoTheWay)
+}
+
+func linkThatComesIntoTheWay(t *testing.T, walks bool) {
+	r := offered(t, walks)
 	s, err := r.SourceAt("", []string{"sub/deep/g", "sub"}, SourceOptions{})
 	must(t, err)
 	defer func() { must(t, s.Close()) }()

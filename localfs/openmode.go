@@ -30,7 +30,7 @@ func (d *Dir) opensWith(fd int, mode uint32) bool {
 		return false
 	}
 	known := mode | opensKnown
-	if st.Mode&0o7777 == mode {
+	if modeOf(&st)&0o7777 == mode {
 		known |= opensGood
 	}
 	d.opens.Store(known)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +40,7 @@ func OpenPipe(f *os.File, write bool) (*Pipe, error) {
 			break
 		}
 		// Opened anew it is a file of our own that need not wait. Who may not goes the slow way.
-		fd, err := openat(unix.AT_FDCWD, procFD(p.fd), unix.O_WRONLY|unix.O_NONBLOCK, 0)
+		fd, err := openAgain(p.fd, unix.O_WRONLY|unix.O_NONBLOCK)
 		if err == nil {
 			p.own, p.fd, p.most = true, fd, maxWrite
 		}
@@ -125,33 +124,4 @@ func (p *Pipe) wait(ctx context.Context, events int16) error {
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// eventFD rings for somebody who waits in poll(2) (eventfd(2)).
-type eventFD struct {
-	mu sync.Mutex
-	fd int // -1: closed
-}
-
-// bell makes one, and what rings it, which may come late.
-func bell() (*eventFD, func(), error) {
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return nil, nil, fmt.Errorf("eventfd: %w", err)
-	}
-	e := &eventFD{fd: fd}
-	return e, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.fd >= 0 {
-			_, _ = unix.Write(e.fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter of its own: it can't fail
-		}
-	}, nil
-}
-
-func (e *eventFD) close() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	closeQuietly(e.fd)
-	e.fd = -1
 }

@@ -132,10 +132,9 @@ func (f *pending) ReadAt(p []byte, off int64) error {
 }
 
 func (f *pending) Reload() error {
-	err := eintr(func() error { return unix.Fdatasync(f.fd) })
+	err := fdatasync(f.fd)
 	if err == nil {
-		// Pages that are dirty or in use stay: none is, after the line before.
-		err = eintr(func() error { return unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) })
+		err = uncache(f.fd) // none of it is dirty or in use, after the line before
 	}
 	return f.s.failed("read back", f.put.Dir, f.put.Name, err)
 }

@@ -149,7 +149,7 @@ func nextData(fd int, off, size int64) (start, end int64, err error) {
 	switch {
 	case err == unix.ENXIO: // only a hole is left
 		return size, size, nil
-	case err == unix.EINVAL || err == unix.EOPNOTSUPP: // holes are not known here
+	case err == unix.EINVAL || err == unix.ENOTSUP || err == unix.ENOTTY: // holes are not known here
 		return off, size, nil
 	case err != nil:
 		return 0, 0, fmt.Errorf("seek: %w", err)

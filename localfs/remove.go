@@ -32,13 +32,7 @@ func (s *Sink) List(d *Dir) ([]Listed, error) {
 var errFolds = errors.New("a directory in which case does not matter")
 
 func listDir(dir int) ([]Listed, error) {
-	fd, err := openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "directory")
-	defer func() { _ = f.Close() }() // only read from
-	names, err := f.Readdirnames(-1)
+	names, err := namesIn(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -53,12 +47,23 @@ func listDir(dir int) ([]Listed, error) {
 	return list, nil
 }
 
+// namesIn lists all names in a directory.
+func namesIn(dir int) ([]string, error) {
+	fd, err := openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "directory")
+	defer func() { _ = f.Close() }() // only read from
+	return f.Readdirnames(-1)
+}
+
 // Reopen opens a directory once more that was finished: by its names below base, none of
 // which may be a link, and only if it is still the same one.
 func (s *Sink) Reopen(base *Dir, names []string, id FileID) (*Dir, error) {
 	node := base.node
 	for _, name := range names {
-		node = newNode(node, name, unix.O_PATH|unix.O_NOFOLLOW)
+		node = newNode(node, name, pathOnly|unix.O_NOFOLLOW)
 	}
 	d := &Dir{node: node}
 	got, err := s.DirID(d)
@@ -136,7 +141,7 @@ func (r *Removal) removeIn(dir int, name, path string, depth int) (empty bool, e
 	if depth > maxRemoveDepth {
 		return false, fmt.Errorf("more than %d directories deep: %w", maxRemoveDepth, unix.ENAMETOOLONG)
 	}
-	fd, err := openat(dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	fd, err := openat(dir, name, pathOnly|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return false, err
 	}
@@ -166,7 +171,7 @@ func (r *Removal) removeIn(dir int, name, path string, depth int) (empty bool, e
 	if !empty {
 		return false, nil
 	}
-	left, err := os.ReadDir(procFD(fd)) // temporaries of ours
+	left, err := namesIn(fd) // temporaries of ours
 	if r.dry {
 		return len(left) == len(list), err
 	}

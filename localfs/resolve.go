@@ -37,7 +37,7 @@ func (s *Sink) setBase(b *Base, fd int, notInside []FileID) error {
 	if dir == "." {
 		dir = ""
 	}
-	node := newRootNode(".", dir, unix.O_PATH)
+	node := newRootNode(".", dir, pathOnly)
 	if err := s.h.adopt(node, fd); err != nil {
 		return err
 	}

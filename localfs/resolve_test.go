@@ -12,7 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestResolveFollowsTheDestinationRules(t *testing.T) {
+func TestResolveFollowsTheDestinationRules(t *testing.T) { bothWays(t, resolveFollowsTheRules) }
+
+func resolveFollowsTheRules(t *testing.T, walks bool) {
 	outside := t.TempDir()
 	there := map[string]string{
 		"dir/x": "x", "file": "f", "todir": "-> dir", "toabs": "-> " + outside, "up": "-> ..", "dir/back": "-> ../dir2", "dir2/": "",
@@ -71,6 +73,7 @@ func TestResolveFollowsTheDestinationRules(t *testing.T) {
 			r, err := OpenRoot(dir, false)
 			must(t, err)
 			defer r.Close()
+			r.walks = walks
 			s := r.Sink(SinkOptions{})
 			defer s.Close()
 			tt.to.Path = tt.path

@@ -10,9 +10,15 @@ import (
 
 // Root is the directory below which everything is put.
 type Root struct {
-	fd   int
-	path string
-	host bool // it is the host's own: links that begin with a slash stay below it
+	fd    int
+	path  string
+	host  bool // it is the host's own: links that begin with a slash stay below it
+	walks bool // paths are looked up by walkBeneath, though the system has something else
+}
+
+// at is a directory below the root, open, as a root of its own.
+func (r *Root) at(fd int, path string) *Root {
+	return &Root{fd: fd, path: joinPath(r.path, path), walks: r.walks}
 }
 
 // OpenRoot opens a directory; with create it and its missing parents are made.
@@ -22,7 +28,7 @@ func OpenRoot(dir string, create bool) (*Root, error) {
 			return nil, fmt.Errorf("open root: %w", err)
 		}
 	}
-	fd, err := openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := openat(unix.AT_FDCWD, dir, pathOnly|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open root: %w", &os.PathError{Op: "open", Path: dir, Err: err})
 	}
@@ -40,10 +46,6 @@ func OpenHost() (*Root, error) {
 
 // Path is the directory as it was named to OpenRoot.
 func (r *Root) Path() string { return r.path }
-
-// Handle is a path of the very directory that is open, whatever became of its name: for as
-// long as it is.
-func (r *Root) Handle() string { return procFD(r.fd) }
 
 // File is the directory, open once more, for a process that InheritRoot is called in.
 func (r *Root) File() (*os.File, error) {
@@ -71,28 +73,6 @@ func (r *Root) Close() error { return closeFD(r.fd) }
 // openat2(2) says EAGAIN when it can't be sure not to have left the root.
 const maxRaces = 64
 
-// openBeneath opens a directory below the root. Symbolic links in path are
-// followed as long as they stay below.
-func (r *Root) openBeneath(path string) (fd int, err error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	if r.host {
-		how.Resolve = unix.RESOLVE_IN_ROOT
-	}
-	for range maxRaces {
-		fd, err = eintrInt(func() (int, error) { return unix.Openat2(r.fd, path, &how) })
-		if err != unix.EAGAIN {
-			break
-		}
-	}
-	if err == unix.EXDEV {
-		return -1, errOutside
-	}
-	return fd, err
-}
-
 var errOutside = errors.New("symbolic link that leads outside the server's directory")
 
 // liesIn says whether a directory is one of dirs or lies inside one, by going
@@ -101,7 +81,7 @@ func liesIn(dir int, dirs []FileID) (bool, error) {
 	if len(dirs) == 0 {
 		return false, nil
 	}
-	fd, err := openat(dir, ".", unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := openat(dir, ".", pathOnly|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +99,7 @@ func liesIn(dir int, dirs []FileID) (bool, error) {
 			return in, nil
 		}
 		last = id
-		up, err := openat(fd, "..", unix.O_PATH|unix.O_DIRECTORY, 0)
+		up, err := openat(fd, "..", pathOnly|unix.O_DIRECTORY, 0)
 		closeQuietly(fd)
 		if err != nil {
 			return false, err

@@ -54,7 +54,7 @@ func (r *Root) SinkAt(path string, o SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSink(&Root{fd: fd, path: joinPath(r.path, path)}, o, maxHandles)
+	s := newSink(r.at(fd, path), o, maxHandles)
 	s.ownsRoot = true
 	return s, nil
 }
@@ -119,7 +119,7 @@ func (s *Sink) Sync() error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(fsync(fd), eintr(func() error { return unix.Syncfs(fd) }), closeFD(fd))
+		return errors.Join(fsync(fd), syncAll(fd), closeFD(fd))
 	})
 	return s.failed("sync", base, "", err)
 }

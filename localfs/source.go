@@ -1,10 +1,8 @@
 package localfs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -52,12 +50,26 @@ func OpenSource(args []string, o SourceOptions) (*Source, error) {
 }
 
 func openSource(args []string, o SourceOptions, handleLimit, linkLimit int) (*Source, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	s := newSource(o, handleLimit, linkLimit)
 	parents := map[string]*dirNode{}
 	return s, s.gather(args, func(arg string) ([]top, error) {
 		t, err := s.look(arg, parents)
 		return []top{t}, err
 	})
+}
+
+// check says whether this system has what is asked for.
+func (o *SourceOptions) check() error {
+	if !keepsMore && (o.Xattrs || o.ACLs) {
+		return usagef("extended attributes and ACLs are kept from Linux to Linux only: leave -X and -A out")
+	}
+	if !readsDirect && (o.Direct == DirectCold || o.Direct == DirectAlways) {
+		return usagef("files are read without the page cache (O_DIRECT) on Linux only: leave --direct out")
+	}
+	return nil
 }
 
 func newSource(o SourceOptions, handleLimit, linkLimit int) *Source {
@@ -131,7 +143,7 @@ func (s *Source) look(arg string, parents map[string]*dirNode) (top, error) {
 		if path == "" {
 			path = "."
 		}
-		t.node = newRootNode(path, dir, unix.O_PATH)
+		t.node = newRootNode(path, dir, pathOnly)
 		parents[dir] = t.node
 	}
 	return t, nil
@@ -212,23 +224,13 @@ func (s *Source) Identity() (bootID []byte, dirs []FileID) {
 	return BootID(), dirs
 }
 
-// BootID tells this boot of this kernel from all others (random(4)); nil if
-// the system does not say. Inode numbers compare only where it is equal.
-func BootID() []byte {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return nil
-	}
-	return bytes.TrimSpace(id)
-}
-
 // Close frees what the source holds. Files that Open gave out stay open.
 func (s *Source) Close() error {
 	s.h.closeAll()
 	return s.links.close()
 }
 
-func fileID(st *unix.Stat_t) FileID { return FileID{Dev: st.Dev, Ino: st.Ino} }
+func fileID(st *unix.Stat_t) FileID { return FileID{Dev: devOf(st), Ino: st.Ino} }
 
 func kindOf(st *unix.Stat_t) (Kind, error) {
 	switch st.Mode & unix.S_IFMT {

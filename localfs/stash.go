@@ -110,6 +110,7 @@ func (st *stash) remove() error {
 				return err
 			}
 		}
+		keepPlace(st.fd)
 	}
 	return unlinkat(st.base, st.name, unix.AT_REMOVEDIR)
 }

@@ -2,7 +2,7 @@ package localfs
 
 import (
 	"io"
-	"strconv"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +23,8 @@ func eintrInt(call func() (int, error)) (int, error) {
 		}
 	}
 }
+
+func privileged() bool { return os.Geteuid() == 0 }
 
 func openat(dir int, name string, flags int, mode uint32) (int, error) {
 	return eintrInt(func() (int, error) { return unix.Openat(dir, name, flags|unix.O_CLOEXEC, mode) })
@@ -81,11 +83,6 @@ func readlinkat(dir int, name string, size int64) (string, error) {
 	}
 }
 
-// fsync is fsync(2): what a file holds, or which names a directory has, is on the disk.
-func fsync(fd int) error {
-	return eintr(func() error { return unix.Fsync(fd) })
-}
-
 // setMtime sets the mtime of name in dir, without following a link; the atime
 // stays. nsec must be below 1e9: larger numbers mean other things.
 func setMtime(dir int, name string, sec int64, nsec uint32) error {
@@ -94,7 +91,7 @@ func setMtime(dir int, name string, sec int64, nsec uint32) error {
 }
 
 func mtimeOnly(sec int64, nsec uint32) [2]unix.Timespec {
-	return [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: sec, Nsec: int64(nsec)}}
+	return [2]unix.Timespec{{Nsec: leaveTime}, {Sec: sec, Nsec: int64(nsec)}}
 }
 
 // preadFull fills p from off; a file that ends early is io.ErrUnexpectedEOF.
@@ -126,6 +123,3 @@ func pwriteFull(fd int, p []byte, off int64) error {
 	}
 	return nil
 }
-
-// procFD is a path to what fd refers to, for system calls that take no descriptor.
-func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

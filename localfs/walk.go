@@ -9,11 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direntBuf is how much of a directory is read at once, bytes: some 250 names
-// of 8 characters. Every directory on the way down keeps a block of names, so
-// a very deep walk should not need many times this.
-const direntBuf = 8 << 10
-
 // frame is a directory that is being walked.
 type frame struct {
 	node  *dirNode
@@ -159,7 +154,7 @@ func (s *Source) visit(node *dirNode, name string, parent uint64, follow bool, o
 		if !follow {
 			flags |= unix.O_NOFOLLOW
 		}
-		mounted := s.o.OneFS && st.Dev != s.dev
+		mounted := s.o.OneFS && devOf(&st) != s.dev
 		s.push(frame{node: newNode(node, name, flags), id: e.ID, up: parent, stat: fileID(&st), only: only, end: mounted})
 	}
 	return e, nil

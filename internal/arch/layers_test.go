@@ -53,7 +53,7 @@ func layers() map[string][]string {
 func homes() map[string][]string {
 	return map[string][]string{
 		"C":                                           {"transport/verbs/internal/ibv"},
-		"unsafe":                                      {"transport/verbs/internal/ibv", "localfs/futimens.go"}, // which x/sys has no call for
+		"unsafe":                                      {"transport/verbs/internal/ibv", "localfs/futimens_linux.go", "localfs/fd_darwin.go"}, // what x/sys has no call for
 		"runtime/cgo":                                 {"transport/verbs/internal/ibv"},
 		"encoding/binary":                             {"wire"},
 		"github.com/fxamacker/cbor/v2":                {"wire"},
@@ -158,7 +158,7 @@ func TestTheLayerRulesFindFaults(t *testing.T) {
 		"the command draws bars":                    {"cmd/scp_rdma/a.go", "github.com/cheggaaa/pb/v3", false},
 		"layouts are in wire only":                  {"localfs/a.go", "encoding/binary", true},
 		"unsafe has one home":                       {"transport/tcp/a.go", "unsafe", true},
-		"one file has it too":                       {"localfs/futimens.go", "unsafe", false},
+		"one file has it too":                       {"localfs/futimens_linux.go", "unsafe", false},
 		"and none beside it":                        {"localfs/sys.go", "unsafe", true},
 		"unsafe is at home there":                   {"transport/verbs/internal/ibv/a.go", "unsafe", false},
 		"cgo is not for tests either":               {"wire/a_test.go", "C", true},

@@ -3,7 +3,6 @@ package localfs
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,8 +23,6 @@ func mayKeep(name string, privileged bool) bool {
 	}
 	return false
 }
-
-func privileged() bool { return os.Geteuid() == 0 }
 
 // addXattrs reads an entry's attributes. Trouble is told; the entry goes without.
 func (s *Source) addXattrs(e *Entry, dir int, follow bool) {
@@ -87,4 +84,21 @@ func (r *xattrReader) all() ([]Xattr, error) {
 		list = append(list, Xattr{Name: name, Value: append([]byte{}, r.buf[:n]...)})
 	}
 	return list, nil
+}
+
+// setXattrs sets the attributes that were granted.
+func (s *Sink) setXattrs(fd int, list []Xattr) {
+	lost := false
+	for _, x := range list {
+		if !s.o.Xattr || !mayKeep(x.Name, s.o.AllXattr && privileged()) {
+			lost = true
+			continue
+		}
+		if eintr(func() error { return unix.Fsetxattr(fd, x.Name, x.Value, 0) }) != nil {
+			lost = true
+		}
+	}
+	if lost {
+		s.dropped.xattr.Add(1)
+	}
 }
