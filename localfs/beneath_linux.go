@@ -26,8 +26,11 @@ func (r *Root) openBeneath(path string) (fd int, err error) {
 			break
 		}
 	}
-	if err == unix.EXDEV {
+	switch err {
+	case unix.EXDEV:
 		return -1, errOutside
+	case unix.ENOSYS: // before Linux 5.6, and under user-mode emulation
+		fd, _, err = walkBeneath(r.fd, path, r.host)
 	}
 	return fd, err
 }
