@@ -14,9 +14,6 @@ import (
 // PID:FD,FD,...
 const envLeft = "SCP_RDMA_LEFT"
 
-// self is this very program, whatever has become of its name since it was started.
-const self = "/proc/self/exe"
-
 // Anew starts the program again in this process, from its beginning and with the same
 // arguments. Files stay open for it, for Left to give. It returns only if that fails.
 //
@@ -39,21 +36,6 @@ func Anew(environ []string, files ...*os.File) error {
 	err := unix.Exec(exe, os.Args, environ)
 	runtime.KeepAlive(files)
 	return fmt.Errorf("start %s anew: %w", exe, err)
-}
-
-// ourselves is a path of this very program: the one that gives the process its name, where
-// that still leads to it, and who runs it may go there.
-func ourselves() string {
-	exe, err := os.Readlink(self)
-	if err != nil || unix.Access(exe, unix.X_OK) != nil {
-		return self
-	}
-	byName, err1 := os.Stat(exe)
-	byLink, err2 := os.Stat(self)
-	if err1 != nil || err2 != nil || !os.SameFile(byName, byLink) {
-		return self
-	}
-	return exe
 }
 
 // Left gives the files that Anew has left to this process, none where it was not started so.

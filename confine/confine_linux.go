@@ -1,7 +1,6 @@
 package confine
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,16 +9,6 @@ import (
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 )
-
-// Paths is what a process may still use, with all that is below.
-type Paths struct {
-	Write   []string // read, write, make, rename, remove
-	Read    []string // read and run
-	Devices []string // read, write, control
-}
-
-// ErrNone: this kernel has no Landlock that serves, before Linux 5.19, or where it is off.
-var ErrNone = errors.New("this kernel has no Landlock")
 
 // leastABI has the right to rename between directories, which a copier needs.
 const leastABI = 2

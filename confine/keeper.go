@@ -50,7 +50,7 @@ type (
 
 // Keep starts a keeper of what each of names means to the read of Keeping.
 func Keep(names ...string) (*Keeper, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	pair, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("keeper: socketpair: %w", err)
 	}

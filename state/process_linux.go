@@ -1,20 +1,21 @@
 package state
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// process names a process of one boot: a number may be given to another once it is
-// free, but not at the same tick.
-type process struct {
-	PID     int    `json:"pid"`
-	Started uint64 `json:"started"` // ticks since the boot, proc_pid_stat(5)
-	Space   string `json:"space"`   // PID namespace: numbers of another one mean nothing here
+// bootFile changes with each start of the host, random(4).
+const bootFile = "/proc/sys/kernel/random/boot_id"
+
+// thisBoot tells this start of the host from all others.
+func thisBoot() (string, error) {
+	boot, err := os.ReadFile(bootFile)
+	return strings.TrimSpace(string(boot)), err
 }
 
 // self names this process.
@@ -44,15 +45,6 @@ func stat(pid int) (started uint64, state string, err error) {
 	return started, fields[third], err
 }
 
-// gone says whether a process is known to have ended. One of another PID namespace
-// is not: its notes stay until the next boot, where they cost time and nothing else.
-func (p process) gone(here process) bool {
-	if p.Space != here.Space {
-		return false
-	}
-	started, state, err := stat(p.PID)
-	if err != nil {
-		return errors.Is(err, fs.ErrNotExist)
-	}
-	return started != p.Started || state == "Z" || state == "X"
-}
+// syncFS has the file system of a directory write all it holds. An *fs.PathError says
+// that the directory could not be opened.
+func syncFS(path string) error { return syncBy(path, unix.Syncfs) }

@@ -79,15 +79,16 @@ func (s *Store) due(all map[string]note) map[uint64]*device {
 		}
 		var st unix.Stat_t
 		err := unix.Stat(string(n.Path), &st)
+		dev := uint64(st.Dev) // not everywhere as wide
 		switch {
 		case err == unix.ENOENT || err == unix.ENOTDIR:
 			s.remove(name) // what is gone needs no comparing
 		case err != nil:
 			s.logger.Warn("a session's directory can't be looked at, its note stays", "path", string(n.Path), "error", err)
-		case found[st.Dev] == nil:
-			found[st.Dev] = &device{path: string(n.Path), notes: []string{name}}
+		case found[dev] == nil:
+			found[dev] = &device{path: string(n.Path), notes: []string{name}}
 		default:
-			found[st.Dev].notes = append(found[st.Dev].notes, name)
+			found[dev].notes = append(found[dev].notes, name)
 		}
 	}
 	return found
@@ -130,16 +131,15 @@ func (s *Store) write(d *device) {
 	}
 }
 
-// syncFS has the file system of a directory write all it holds. An *fs.PathError says
-// that the directory could not be opened.
-func syncFS(path string) error {
+// syncBy opens a directory for call to have its file system write.
+func syncBy(path string, call func(fd int) error) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer func() { _ = unix.Close(fd) }() // nothing is written through it
 	for {
-		if err := unix.Syncfs(fd); err != unix.EINTR {
+		if err := call(fd); err != unix.EINTR {
 			return err
 		}
 	}

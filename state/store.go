@@ -23,8 +23,6 @@ const (
 	defaultEvery = 30 * time.Second
 	// defaultRest is the least pause between two writes that sessions' ends ask for.
 	defaultRest = time.Second
-	// bootFile changes with each start of the host, random(4).
-	bootFile = "/proc/sys/kernel/random/boot_id"
 )
 
 // Store is the state of a server. Its methods may be called by any goroutine.
@@ -82,11 +80,9 @@ func (s *Store) open(dir string) error {
 		return err
 	}
 	s.secret = secret
-	boot, err := os.ReadFile(bootFile)
-	if err != nil {
+	if s.boot, err = thisBoot(); err != nil {
 		return err
 	}
-	s.boot = strings.TrimSpace(string(boot))
 	s.self, err = self()
 	return err
 }

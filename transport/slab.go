@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hugePage is the size of a huge page on amd64 and arm64 (with pages of 4 KiB), bytes.
-const hugePage = 2 << 20
-
 // Slab is page-aligned memory outside of the Go heap: a device may write to it
 // behind the collector's back, and the collector lets no garbage pile up to its
 // size. It is unmapped when the last holder lets go: the stream, a call in
@@ -49,25 +46,6 @@ func newSlab(n int, pages func(int) ([]byte, error)) (*Slab, error) {
 }
 
 const slabProt, slabFlags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_ANON | unix.MAP_PRIVATE
-
-func hugePages(n int) ([]byte, error) {
-	if n >= hugePage {
-		whole := (n + hugePage - 1) / hugePage * hugePage
-		if mem, err := unix.Mmap(-1, 0, whole, slabProt, slabFlags|unix.MAP_HUGETLB); err == nil {
-			return mem, nil
-		}
-	}
-	return joinedPages(n)
-}
-
-func joinedPages(n int) ([]byte, error) {
-	mem, err := unix.Mmap(-1, 0, n, slabProt, slabFlags)
-	if err == nil && n >= hugePage {
-		// Advice only: a kernel without transparent huge pages says EINVAL.
-		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
-	}
-	return mem, err
-}
 
 // Bytes is the memory; nil once it is gone.
 func (s *Slab) Bytes() []byte { return s.mem }

@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"scp_rdma/confine"
 	"scp_rdma/control"
 	"scp_rdma/keys"
@@ -132,20 +130,6 @@ func (s *estate) bequeath(e env) (err error) {
 	}
 	deafToStatus()
 	return e.anew(environ, files...)
-}
-
-// inMemory is a file with a text, to be read from its beginning, on no disk.
-func inMemory(text []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("papers", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("memfd_create: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "papers")
-	_, err = f.Write(text)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	return f, err
 }
 
 // inherit is the estate that this process was started anew with; nil if it was not.

@@ -88,7 +88,8 @@ func disksOf(h topology.Host, dir string) []topology.Disk {
 	if err := unix.Stat(dir, &st); err != nil {
 		return nil
 	}
-	disks, err := h.Disks(unix.Major(st.Dev), unix.Minor(st.Dev))
+	dev := uint64(st.Dev) // not everywhere as wide
+	disks, err := h.Disks(unix.Major(dev), unix.Minor(dev))
 	if err != nil {
 		return nil
 	}

@@ -95,7 +95,7 @@ func (l *live) serve(ctx context.Context, cfg engine.ServeConfig) error {
 // started a server there and left does not expect it to stay.
 func hungUp() bool {
 	for fd := range 3 {
-		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == unix.EIO {
+		if _, err := unix.IoctlGetTermios(fd, getTermios); err == unix.EIO {
 			return true
 		}
 	}

@@ -19,6 +19,9 @@ func (o *options) becomes() (*confine.User, error) {
 	if o.user == "" {
 		return nil, nil
 	}
+	if !confine.CanBecome {
+		return nil, usagef("--user %s: not on this system: start the server as that user", quote(o.user))
+	}
 	if os.Geteuid() != 0 {
 		return nil, usagef("--user %s: only root can become somebody else", quote(o.user))
 	}

@@ -32,10 +32,14 @@ func transportNames() []string { return []string{nameTCP, nameSHM, nameVerbs} }
 
 // builtIn lists the transports of this build, most preferred first.
 func builtIn() []string {
-	if verbs.Built {
-		return []string{nameVerbs, nameSHM, nameTCP}
+	names := []string{nameTCP}
+	if shm.Built {
+		names = slices.Insert(names, 0, nameSHM)
 	}
-	return []string{nameSHM, nameTCP}
+	if verbs.Built {
+		names = slices.Insert(names, 0, nameVerbs)
+	}
+	return names
 }
 
 // checkTransport tells a name that is none from one that this build lacks.
@@ -66,7 +70,7 @@ func clientTransports(o *options, peer netip.AddrPort, dir string, log hclog.Log
 	if verbs.Built && len(named.tcp) == 0 {
 		list = append(list, verbs.New(o.verbsConfig(devices, named.verbs, dir, log)))
 	}
-	if len(named.verbs)+len(named.tcp) == 0 && !o.addressed() {
+	if shm.Built && len(named.verbs)+len(named.tcp) == 0 && !o.addressed() {
 		list = append(list, shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")}))
 	}
 	if len(named.verbs) == 0 && !o.addressed() {
@@ -85,7 +89,10 @@ func serverTransports(o *options, addr netip.AddrPort, log hclog.Logger) (*trans
 		return nil, nil, err
 	}
 	t := tcp.New(tcp.Config{Rails: named.tcp, Port: addr.Port(), Bind: addr.Addr(), Rate: speedOf(thisHost()), Timeout: o.patience(), Logger: log.Named("tcp")})
-	list := []transport.Transport{shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")}), t}
+	list := []transport.Transport{t}
+	if shm.Built {
+		list = slices.Insert(list, 0, transport.Transport(shm.New(shm.Config{Timeout: o.patience(), Logger: log.Named("shm")})))
+	}
 	if verbs.Built {
 		list = slices.Insert(list, 0, transport.Transport(verbs.New(o.verbsConfig(devices, named.verbs, o.dir, log))))
 	}

@@ -60,7 +60,7 @@ func readlinkAt(dirfd int, name string) (string, error) {
 // touchAt sets the times of name itself, never of what it points to (utimensat(2)).
 func touchAt(dirfd int, name string, mtime time.Time) error {
 	ts := unix.Timespec{Sec: mtime.Unix(), Nsec: int64(mtime.Nanosecond())}
-	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
+	times := []unix.Timespec{{Nsec: leaveTime}, ts}
 	if err := retry(func() error { return unix.UtimesNanoAt(dirfd, name, times, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
 		return fmt.Errorf("utimensat %q: %w", name, err)
 	}

@@ -227,7 +227,7 @@ func (c *comparer) meta(a, b place, path string) {
 	if c.opts.Special {
 		mask = 0o7777
 	}
-	ma, mb := a.st.Mode&mask, b.st.Mode&mask
+	ma, mb := uint32(a.st.Mode)&mask, uint32(b.st.Mode)&mask
 	if ma != mb && !c.opts.AnyModes && a.kind() != "symlink" { // a symlink's mode means nothing: symlink(7)
 		c.differ(path, Mode, fmt.Sprintf("%04o", ma), fmt.Sprintf("%04o", mb))
 	}

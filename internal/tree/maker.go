@@ -147,13 +147,6 @@ func (g *maker) xattr(fd int) {
 	}
 }
 
-// touchFD sets the modification time of an open file or directory.
-func (g *maker) touchFD(fd int, mtime time.Time) {
-	ts := unix.Timespec{Sec: mtime.Unix(), Nsec: int64(mtime.Nanosecond())}
-	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
-	g.fail(retry(func() error { return unix.UtimesNanoAt(fd, "", times, unix.AT_EMPTY_PATH) }))
-}
-
 // time draws a moment between 2001 and 2033, to the nanosecond.
 func (g *maker) time() time.Time {
 	return time.Unix(1e9+g.rng.Int64N(1e9), g.rng.Int64N(1e9))

@@ -15,6 +15,9 @@ import (
 	"scp_rdma/wire"
 )
 
+// Built says that this build has shm.
+const Built = true
+
 // place is where sockets of this process can be found.
 func place() (wire.SHMRail, error) {
 	var r wire.SHMRail
