@@ -9,23 +9,29 @@ DOOR       := ^Fuzz(Stranger|Unproved|ServersAnswer|ParsePreamble|ParseHeader|Pa
 # A number of inputs, not a time: at the end of a time go test sometimes reports its own deadline as a failure.
 FUZZSMOKE  ?= 1000x
 
-VERSION    := $(shell deploy/version)
 LINT       := .tools/golangci-lint-v2.15.0
 
 # Builds work in a checkout whose owner is another user, and in one without git.
 export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall dist check check-slow vet lint fmt fmt-check test test-kubernetes test-package test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-full bench-rdma clean go
+.PHONY: help build build-arm64 install uninstall dist check check-slow vet lint fmt fmt-check test test-arm64 test-kubernetes test-package test-rdma test-rdma-two test-rdma-power fuzz-smoke fuzz slow demo bench bench-full bench-rdma clean go
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+# What compiling with verbs takes, for this host and for arm64.
+NATIVE     := gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+ARM64      := gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h \
+              libibverbs-dev:/usr/include/infiniband/verbs.h
 
 # With the headers of libibverbs the program has verbs; the library itself is opened when it runs, if it is there.
-build: go ## build bin/scp_rdma, with RDMA where the headers are (libibverbs-dev)
-	@cgo=0; if echo '#include <infiniband/verbs.h>' | $(CC) -E - >/dev/null 2>&1; then cgo=1; \
-	else echo "build: without RDMA: there is no C compiler or no infiniband/verbs.h (Debian: gcc libc6-dev libibverbs-dev)"; fi; \
-	CGO_ENABLED=$$cgo go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -tags netgo,osusergo -o bin/scp_rdma ./cmd/scp_rdma
+build: go ## build bin/scp_rdma, with RDMA where the headers are (libibverbs-dev); GOARCH=arm64 and GOOS=darwin build for others
+	@deploy/build
+
+build-arm64: go ## build bin/scp_rdma-linux-arm64, with RDMA, by Debian's cross compiler
+	@test/need $(ARM64)
+	@GOARCH=arm64 deploy/build
 
 # Built only where it is not there yet: root often has no compiler in its PATH.
 install: | bin/scp_rdma ## the program, manual page, completion, units and documents into $(DESTDIR)$(PREFIX), which is /usr/local
@@ -37,11 +43,11 @@ bin/scp_rdma:
 uninstall: ## remove exactly what install installs, with the same DESTDIR and PREFIX
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' deploy/install --remove
 
-dist: build ## a tar ball and a Debian package of what is built, into dist
-	@test/need dpkg:dpkg-deb gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+dist: build ## a tar ball and a Debian package of what is built, into dist; GOARCH=arm64 of that
+	@test/need dpkg:dpkg-deb $(if $(filter arm64,$(GOARCH)),$(ARM64),$(NATIVE))
 	deploy/dist
 
-check: fmt-check vet lint test test-kubernetes test-package fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
+check: fmt-check vet lint test test-arm64 test-kubernetes test-package fuzz-smoke test-rdma ## all that a change must pass: format, vet, lint, tests with the race detector, on soft RDMA, a little fuzzing
 	@echo "make check: passed"
 
 check-slow: export TOOLCHAIN_TREE = src
@@ -54,8 +60,8 @@ fmt: go ## format the Go source
 fmt-check: go
 	@bad=$$(gofmt -l -s .); test -z "$$bad" || { echo "not formatted (make fmt):"; echo "$$bad"; exit 1; }
 
-vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo, for arm64
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo, for arm64 and darwin
+	@test/need $(NATIVE)
 	go vet ./...
 	go vet -tags slow ./test/...
 	go vet -tags rdma ./transport/verbs/... ./test/rdma/...
@@ -65,6 +71,9 @@ vet: go ## go vet, with the slow tests, with those on soft RDMA, without cgo, fo
 	go vet -tags rdma,slow ./bench
 	CGO_ENABLED=0 go vet ./transport/verbs/...
 	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+	@test/need $(ARM64)
+	GOARCH=arm64 deploy/cc go vet ./transport/verbs/...
+	test/darwin
 
 lint: $(LINT) ## golangci-lint, installed into .tools at first
 	$(LINT) run
@@ -77,8 +86,13 @@ $(LINT): | go
 
 # The race detector needs a C compiler, the end-to-end tests network namespaces and a real sshd.
 test: go ## all tests with the race detector, as root: the end-to-end tests make namespaces and mounts
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h iproute2:ip util-linux:nsenter rsync:rsync openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc bash-completion:/usr/share/bash-completion/bash_completion zsh:zsh fish:fish man-db:man systemd:systemd-socket-activate acl:setfacl xxhash:xxh128sum chromium:chromium prometheus:prometheus
+	@test/need $(NATIVE) iproute2:ip util-linux:nsenter rsync:rsync openssh-server:/usr/sbin/sshd openssh-client:ssh procps:pgrep netcat-openbsd:nc bash-completion:/usr/share/bash-completion/bash_completion zsh:zsh fish:fish man-db:man systemd:systemd-socket-activate acl:setfacl xxhash:xxh128sum chromium:chromium prometheus:prometheus
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 20m ./...
+
+# Two minutes of CPU time; an emulator of single processes, no guest.
+test-arm64: go ## the program for arm64 with RDMA, and tests of its parts, under user-mode emulation
+	@test/need $(ARM64) binutils-aarch64-linux-gnu:aarch64-linux-gnu-readelf qemu-user:qemu-aarch64 diffutils:diff
+	test/arm64
 
 test-kubernetes: go ## the Kubernetes example against the types of its API, which are a module of their own
 	cd test/kubernetes && go vet ./... && go test ./...
@@ -90,15 +104,15 @@ test-package: dist ## the Debian package: installed, used, removed and purged, a
 
 # Minutes on an emulated CPU; as root it installs what it needs, and Debian's kernel is fetched into .cache/rdma.
 test-rdma: go ## the tests on real verbs, in a QEMU guest with soft-RoCE and soft-iWARP devices
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/need $(NATIVE)
 	test/rdma/check
 
 test-rdma-two: go ## whole transfers between two QEMU guests with two wires
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/need $(NATIVE)
 	@test/rdma/two
 
 test-rdma-power: go ## power cuts: a QEMU guest that receives is killed, and goes on with the disk it had
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/need $(NATIVE)
 	@test/rdma/power
 
 fuzz-smoke: go ## each fuzz target for FUZZSMOKE (1000 inputs)
@@ -124,7 +138,7 @@ bench-full: go ## an hour: whole transfers beside others, 7 rounds, full size, i
 	go run ./bench/sidebyside
 
 bench-rdma: go ## verbs beside ib_write_bw and tar | nc, in a QEMU guest
-	@test/need gcc:gcc libc6-dev:/usr/include/stdlib.h libibverbs-dev:/usr/include/infiniband/verbs.h
+	@test/need $(NATIVE)
 	@test/rdma/bench
 
 clean: ## remove what was built
