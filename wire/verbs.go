@@ -45,14 +45,15 @@ type VerbsGID struct {
 func (g VerbsGID) Is4() bool { return [12]byte(g.GID[:12]) == [12]byte{10: 0xff, 11: 0xff} }
 
 // VerbsRail is what a rail of verbs tells of itself. Layout: u8 link, u8 port,
-// u16 active MTU in bytes, u16 LID, u8 zero, u8 count, per GID 16 bytes, u8 type,
-// u8 index, u8 bits.
+// u16 active MTU in bytes, u16 LID, u8 flags (1: needs a GRH), u8 count, per GID 16
+// bytes, u8 type, u8 index, u8 bits.
 type VerbsRail struct {
-	Link uint8
-	Port uint8
-	MTU  uint16 // bytes: 256 to 4096
-	LID  uint16
-	GIDs []VerbsGID // at most MaxVerbsGIDs, best first
+	Link     uint8
+	Port     uint8
+	MTU      uint16 // bytes: 256 to 4096
+	LID      uint16
+	NeedsGRH bool       // on InfiniBand: its LID alone doesn't find it
+	GIDs     []VerbsGID // at most MaxVerbsGIDs, best first
 }
 
 const (
@@ -69,7 +70,11 @@ func (r *VerbsRail) Append(b []byte) []byte {
 	b = append(b, r.Link, r.Port)
 	b = binary.LittleEndian.AppendUint16(b, r.MTU)
 	b = binary.LittleEndian.AppendUint16(b, r.LID)
-	b = append(b, 0, byte(len(list)))
+	var flags uint8
+	if r.NeedsGRH {
+		flags = 1
+	}
+	b = append(b, flags, byte(len(list)))
 	for _, g := range list {
 		b = append(append(b, g.GID[:]...), g.Type, g.Index, g.Bits)
 	}
@@ -82,10 +87,11 @@ func ParseVerbsRail(b []byte) (VerbsRail, error) {
 		return VerbsRail{}, fmt.Errorf("verbs rail of %d bytes: %w", len(b), ErrMalformed)
 	}
 	le := binary.LittleEndian
-	r := VerbsRail{Link: b[0], Port: b[1], MTU: le.Uint16(b[2:]), LID: le.Uint16(b[4:])}
+	r := VerbsRail{Link: b[0], Port: b[1], MTU: le.Uint16(b[2:]), LID: le.Uint16(b[4:]), NeedsGRH: b[6] == 1}
 	if err := first(
 		check{r.Link < VerbsIB || r.Link > VerbsIWARP, "link layer"},
-		check{r.Port == 0 || b[6] != 0, "port"},
+		check{r.Port == 0, "port"},
+		check{b[6] > 1, "flags"},
 		check{!ValidVerbsMTU(r.MTU), "MTU"},
 	); err != nil {
 		return VerbsRail{}, fmt.Errorf("verbs rail: %w: %w", err, ErrMalformed)

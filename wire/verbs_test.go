@@ -60,6 +60,11 @@ func TestVerbsLayoutsHaveGoldenBytes(t *testing.T) {
 	r, o := sampleVerbsRail(), sampleVerbsOffer()
 	golden(t, "verbsrail", r.Append(nil))
 	golden(t, "verbsoffer", o.Append(nil))
+	virtual := VerbsRail{Link: VerbsIB, Port: 1, MTU: 4096, LID: 0x102, NeedsGRH: true, GIDs: []VerbsGID{{GID: [16]byte{0: 0xfe, 1: 0x80, 15: 1}, Type: VerbsGIDIB, Bits: 64}}}
+	golden(t, "verbsrail-grh", virtual.Append(nil))
+	if got, err := ParseVerbsRail(virtual.Append(nil)); err != nil || !got.NeedsGRH {
+		t.Errorf("%+v, %v", got, err)
+	}
 	ri, oi := sampleIWARP()
 	golden(t, "verbsrail-iwarp", ri.Append(nil))
 	golden(t, "verbsoffer-cm", oi.Append(nil))
@@ -118,7 +123,7 @@ func TestVerbsLayoutsRefuse(t *testing.T) {
 		"a link layer of its own":        rail(set(0, 4)),
 		"no link layer":                  rail(set(0, 0)),
 		"port 0":                         rail(set(1, 0)),
-		"a byte that should be zero":     rail(set(6, 1)),
+		"flags that nobody knows":        rail(set(6, 2)),
 		"an MTU of 4098":                 rail(set(2, 2)),
 		"an MTU of 0":                    rail(set(3, 0)),
 		"a GID of type 0":                rail(set(8+16, 0)),

@@ -235,7 +235,7 @@ func (s *sides) stranger(t *testing.T, o wire.VerbsOffer, said []byte) error {
 	cq, errCQ := d.CreateCQ(8)
 	q, _, errQP := pd.CreateQP(cq, nic.Caps{SendWR: 1, RecvWR: 1})
 	cm, errCM := s.near.Connector()
-	if err := errors.Join(errPD, errCQ, errQP, errCM, q.ToInit(1)); err != nil {
+	if err := errors.Join(errPD, errCQ, errQP, errCM, q.ToInit(1, 0)); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := cm.Dial(ctx, netip.AddrFrom4([4]byte{10, 2, 0, 1}), netip.AddrPortFrom(netip.AddrFrom16(o.GID).Unmap(), o.Port))

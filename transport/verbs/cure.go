@@ -15,6 +15,33 @@ const (
 	cureLost = "the kernel's log has the reason (dmesg)"
 )
 
+// cureDown says how a port comes up. What a virtual function has is for the host to
+// give that it is of (ip-link(8), vf).
+func cureDown(p nic.Port, vf bool) string {
+	switch {
+	case vf && p.Ethernet:
+		return "it is of a virtual function: bring its link up here (ip link set DEVICE up), and where it comes from (ip link set PF vf N state auto)"
+	case vf:
+		return "it is of a virtual function, which needs GUIDs from where it comes from (ip link set PF vf N node_guid G, then port_guid G and state auto), and then to be bound anew"
+	case !p.Ethernet:
+		return "plug the cable in, and have a subnet manager run on the fabric (ibstat tells the state)"
+	}
+	return "plug the cable in, or bring the link up (ip link set DEVICE up)"
+}
+
+// cureNoGID says where a port gets an address that can be used.
+func cureNoGID(p nic.Port, vf bool) string {
+	switch {
+	case vf && p.Ethernet:
+		return "it is of a virtual function: its network card must be here, in this network namespace, up and with an IP address"
+	case vf:
+		return "it is of a virtual function without GUIDs: give it some where it comes from (ip link set PF vf N node_guid G, then port_guid G), and bind it anew"
+	case !p.Ethernet:
+		return "a subnet manager must run on the fabric"
+	}
+	return "give its network card an IP address"
+}
+
 // completionError says what a completion without success means.
 func completionError(wc nic.WC, iwarp bool) error {
 	cure, base := cureOurs, error(nil)

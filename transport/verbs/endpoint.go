@@ -29,7 +29,6 @@ const (
 	retryCount = 6 // some 4 s until a peer counts as gone; 7, the most there is, means for ever to soft-RoCE (Linux 6.1, rxe_comp.c)
 	rnrForever = 7
 	minRNR     = 12 // 0.64 ms, as in perftest
-	hopLimit   = 64 // as IP's: a routed RoCE v2 network is crossed
 	readDepth  = 1  // RDMA READ is not used; 0 is refused by some devices
 )
 
@@ -172,7 +171,7 @@ func (l *link) queue() error {
 	l.qpn = l.qp.QPN()
 	go transport.OnCores(l.req.Pair.Local.Cores, l.postAll)
 	p.add(l)
-	if err := l.qp.ToInit(l.port.Number); err != nil {
+	if err := l.qp.ToInit(l.port.Number, 0); err != nil {
 		return err
 	}
 	list := make([]nic.RecvWR, l.rqDepth)
@@ -187,7 +186,7 @@ func (l *link) queue() error {
 // describe makes the offer.
 func (e *endpoint) describe() error {
 	l := e.l
-	e.offer = wire.VerbsOffer{Link: e.rail.Link, MTU: uint16(l.port.ActiveMTU), LID: l.port.LID, QPN: l.qpn}
+	e.offer = wire.VerbsOffer{Link: e.rail.Link, MTU: uint16(l.port.ActiveMTU), LID: l.port.LID + uint16(l.pathBits()), QPN: l.qpn}
 	var psn [3]byte
 	rand.Read(psn[:]) // crypto/rand never fails (Go 1.24)
 	rand.Read(e.offer.Nonce[:])
@@ -342,37 +341,4 @@ func (e *endpoint) retry() nic.Retry {
 		r.RNRCount = 0
 	}
 	return r
-}
-
-// trafficClass is that of packets from a port.
-func (t *Transport) trafficClass(p nic.Port) uint8 {
-	if t.cfg.TrafficClass != nil {
-		return *t.cfg.TrafficClass
-	}
-	return p.TrafficClass
-}
-
-// way is the path to the peer. A responder goes from the address that the
-// initiator has chosen, which must be one of the rail's.
-func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
-	kind, mine, peer := e.offer.GIDType, e.offer.GID, e.offer.Peer
-	if !e.l.req.Initiator {
-		kind, mine, peer = o.GIDType, o.Peer, o.GID
-		if !hasGID(e.rail, kind, mine) {
-			return nic.Peer{}, fmt.Errorf("GID %x of type %d is none of the rail's: %w", mine, kind, transport.ErrProtocol)
-		}
-	}
-	if o.Link != e.rail.Link {
-		return nic.Peer{}, fmt.Errorf("link layer %d of the peer, %d here: %w", o.Link, e.rail.Link, transport.ErrProtocol)
-	}
-	row, ok := rowOf(e.l.port, kind, mine)
-	if !ok {
-		return nic.Peer{}, fmt.Errorf("GID %x has left port %d: %w", mine, e.l.port.Number, transport.ErrUnavailable)
-	}
-	return nic.Peer{
-		Port: e.l.port.Number, GIDIndex: row, GID: peer, LID: o.LID, QPN: o.QPN, PSN: o.PSN,
-		Global:       e.rail.Link == wire.VerbsEthernet || [8]byte(mine[:8]) != [8]byte(peer[:8]),
-		TrafficClass: e.l.d.t.trafficClass(e.l.port),
-		PathMTU:      min(e.l.port.ActiveMTU, int(o.MTU)), HopLimit: hopLimit, MinRNR: minRNR, ReadDepth: readDepth,
-	}, nil
 }

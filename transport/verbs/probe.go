@@ -77,7 +77,7 @@ func (t *Transport) device(d nic.Listed, networks []netip.Prefix) []Candidate {
 			c.Rail.Name = fmt.Sprintf("%s:%d", d.Name, n)
 		}
 		if c.Port, c.Err = dev.Port(n); c.Err == nil {
-			c.GIDs, c.Err = t.usableGIDs(c.Port, attr.IWARP)
+			c.GIDs, c.Err = t.usableGIDs(c.Port, attr)
 		}
 		c.Port.Number = n
 		if c.Err == nil {
@@ -143,21 +143,22 @@ func (t *Transport) lockable(dev nic.Device) error {
 }
 
 // usableGIDs sorts the addresses of a port, best first, or says why it has none.
-func (t *Transport) usableGIDs(p nic.Port, iwarp bool) ([]nic.GID, error) {
+func (t *Transport) usableGIDs(p nic.Port, d nic.DeviceAttr) ([]nic.GID, error) {
 	if p.State != nic.PortActive {
-		return nil, fmt.Errorf("port %d is down: plug the cable in, or bring the link up (ip link set DEVICE up): %w", p.Number, transport.ErrUnavailable)
+		return nil, fmt.Errorf("port %d is down: %s: %w", p.Number, cureDown(p, d.VF), transport.ErrUnavailable)
 	}
 	if !wire.ValidVerbsMTU(uint16(p.ActiveMTU)) {
 		return nil, fmt.Errorf("port %d has an MTU of %d bytes: %w", p.Number, p.ActiveMTU, transport.ErrUnavailable)
 	}
 	list := slices.DeleteFunc(slices.Clone(p.GIDs), func(g nic.GID) bool {
-		return g.Index > 255 || g.GID == [16]byte{} || !t.fits(p, iwarp, g)
+		nobody := g.Type == nic.GIDIB && [8]byte(g.GID[8:]) == [8]byte{} // a GUID is missing
+		return g.Index > 255 || g.GID == [16]byte{} || nobody || !t.fits(p, d.IWARP, g)
 	})
 	switch {
-	case len(list) == 0 && (iwarp || t.cfg.Connect == CM):
+	case len(list) == 0 && (d.IWARP || t.cfg.Connect == CM):
 		return nil, fmt.Errorf("port %d has no IP address, by which rdma_cm finds it: give its network card one (ip addr add): %w", p.Number, transport.ErrUnavailable)
 	case len(list) == 0:
-		return nil, fmt.Errorf("port %d has no GID: give its network card an IP address: %w", p.Number, transport.ErrUnavailable)
+		return nil, fmt.Errorf("port %d has no GID: %s: %w", p.Number, cureNoGID(p, d.VF), transport.ErrUnavailable)
 	}
 	slices.SortStableFunc(list, func(a, b nic.GID) int { return cmp.Compare(rank(a), rank(b)) })
 	return list[:min(len(list), wire.MaxVerbsGIDs)], nil
@@ -183,7 +184,7 @@ func rank(g nic.GID) int {
 // railOf describes a port to peers.
 func railOf(c Candidate, gids []nic.GID, networks []netip.Prefix) []byte {
 	p := c.Port
-	r := wire.VerbsRail{Link: wire.VerbsIB, Port: uint8(p.Number), MTU: uint16(p.ActiveMTU), LID: p.LID}
+	r := wire.VerbsRail{Link: wire.VerbsIB, Port: uint8(p.Number), MTU: uint16(p.ActiveMTU), LID: p.LID, NeedsGRH: p.NeedsGRH}
 	switch {
 	case c.Device.IWARP:
 		r.Link = wire.VerbsIWARP

@@ -75,7 +75,7 @@ func (c *Config) open(t *testing.T, device string, caps nic.Caps, completions in
 		t.Fatal(err)
 	}
 	closes(t, "QP", e.qp)
-	if err := e.qp.ToInit(1); err != nil {
+	if err := e.qp.ToInit(1, 0); err != nil {
 		t.Fatal(err)
 	}
 	return e

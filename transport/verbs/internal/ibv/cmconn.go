@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -194,10 +193,16 @@ func (d *cmConn) ready(q *QP, w nic.Peer, r nic.Retry) error {
 		if err != nil {
 			return err
 		}
-		if w.PathMTU >= 256 && w.PathMTU <= 4096 && bits.OnesCount(uint(w.PathMTU)) == 1 {
-			a.path_mtu = uint32(bits.TrailingZeros(uint(w.PathMTU)) - 7)
+		if ours, err := w.Attr(); err == nil {
+			a.path_mtu = uint32(ours.PathMTU)
 		}
 		a.ah_attr.grh.traffic_class = C.uint8_t(w.TrafficClass)
+		if w.SL != 0 {
+			a.ah_attr.sl = C.uint8_t(w.SL) // else what the subnet manager has for the path
+		}
+		if a.ah_attr.is_global != 0 && w.FlowLabel != 0 {
+			a.ah_attr.grh.flow_label = C.uint32_t(w.FlowLabel)
+		}
 		a.min_rnr_timer, a.timeout = C.uint8_t(w.MinRNR), C.uint8_t(r.Timeout)
 		a.retry_cnt, a.rnr_retry = C.uint8_t(r.Count), C.uint8_t(r.RNRCount)
 		if err := q.modify(to.name, &a, mask); err != nil {

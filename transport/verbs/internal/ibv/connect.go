@@ -9,7 +9,6 @@ import "C"
 
 import (
 	"fmt"
-	"math/bits"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,36 +16,46 @@ import (
 	"scp_rdma/transport/verbs/internal/nic"
 )
 
+// attr is the library's structure of attributes. What counts of it is for the mask to say.
+func attr(a nic.QPAttr) C.struct_ibv_qp_attr {
+	c := C.struct_ibv_qp_attr{
+		qp_state: uint32(a.State), port_num: C.uint8_t(a.PortNum), pkey_index: C.uint16_t(a.PKeyIndex), qp_access_flags: C.uint(a.AccessFlags),
+		path_mtu: uint32(a.PathMTU), dest_qp_num: C.uint32_t(a.DestQPN), rq_psn: C.uint32_t(a.RQPSN),
+		max_dest_rd_atomic: C.uint8_t(a.MaxDestRDAtomic), min_rnr_timer: C.uint8_t(a.MinRNRTimer),
+		timeout: C.uint8_t(a.Timeout), retry_cnt: C.uint8_t(a.RetryCnt), rnr_retry: C.uint8_t(a.RNRRetry),
+		sq_psn: C.uint32_t(a.SQPSN), max_rd_atomic: C.uint8_t(a.MaxRDAtomic),
+	}
+	c.ah_attr = C.struct_ibv_ah_attr{
+		dlid: C.uint16_t(a.AH.DLID), sl: C.uint8_t(a.AH.SL), src_path_bits: C.uint8_t(a.AH.SrcPathBits),
+		static_rate: C.uint8_t(a.AH.StaticRate), port_num: C.uint8_t(a.AH.PortNum),
+	}
+	if a.AH.IsGlobal {
+		g := a.AH.GRH
+		c.ah_attr.is_global = 1
+		c.ah_attr.grh = C.struct_ibv_global_route{
+			flow_label: C.uint32_t(g.FlowLabel), sgid_index: C.uint8_t(g.SGIDIndex), hop_limit: C.uint8_t(g.HopLimit), traffic_class: C.uint8_t(g.TrafficClass),
+		}
+		*(*[16]byte)(unsafe.Pointer(&c.ah_attr.grh.dgid)) = g.DGID
+	}
+	return c
+}
+
 // ToRTR moves INIT -> RTR: the QP can receive (ibv_modify_qp(3); IB spec
 // 11.2.5.2). siw refuses it with EINVAL: iWARP is connected by rdma_cm.
 func (q *QP) ToRTR(p nic.Peer) error {
-	if p.PathMTU < 256 || p.PathMTU > 4096 || bits.OnesCount(uint(p.PathMTU)) != 1 {
-		return fmt.Errorf("QP %d to RTR: path MTU of %d bytes: %w", q.QPN(), p.PathMTU, unix.EINVAL)
+	way, err := p.Attr()
+	if err != nil {
+		return fmt.Errorf("QP %d to RTR: %w", q.QPN(), err)
 	}
-	a := C.struct_ibv_qp_attr{
-		qp_state: C.IBV_QPS_RTR, path_mtu: uint32(bits.TrailingZeros(uint(p.PathMTU)) - 7),
-		dest_qp_num: C.uint32_t(p.QPN), rq_psn: C.uint32_t(p.PSN), min_rnr_timer: C.uint8_t(p.MinRNR),
-		max_dest_rd_atomic: C.uint8_t(p.ReadDepth),
-	}
-	a.ah_attr.port_num = C.uint8_t(p.Port)
-	a.ah_attr.dlid = C.uint16_t(p.LID)
-	if p.Global {
-		a.ah_attr.is_global = 1
-		a.ah_attr.grh.sgid_index = C.uint8_t(p.GIDIndex)
-		a.ah_attr.grh.hop_limit = C.uint8_t(p.HopLimit)
-		a.ah_attr.grh.traffic_class = C.uint8_t(p.TrafficClass)
-		*(*[16]byte)(unsafe.Pointer(&a.ah_attr.grh.dgid)) = p.GID
-	}
+	a := attr(way)
 	return q.modify("RTR", &a, C.IBV_QP_STATE|C.IBV_QP_AV|C.IBV_QP_PATH_MTU|C.IBV_QP_DEST_QPN|C.IBV_QP_RQ_PSN|
 		C.IBV_QP_MAX_DEST_RD_ATOMIC|C.IBV_QP_MIN_RNR_TIMER)
 }
 
 // ToRTS moves RTR -> RTS: the QP can send as well.
 func (q *QP) ToRTS(r nic.Retry) error {
-	return q.modify("RTS", &C.struct_ibv_qp_attr{
-		qp_state: C.IBV_QPS_RTS, sq_psn: C.uint32_t(r.PSN), timeout: C.uint8_t(r.Timeout),
-		retry_cnt: C.uint8_t(r.Count), rnr_retry: C.uint8_t(r.RNRCount), max_rd_atomic: C.uint8_t(r.Reads),
-	}, C.IBV_QP_STATE|C.IBV_QP_TIMEOUT|C.IBV_QP_RETRY_CNT|C.IBV_QP_RNR_RETRY|C.IBV_QP_SQ_PSN|C.IBV_QP_MAX_QP_RD_ATOMIC)
+	a := attr(r.Attr())
+	return q.modify("RTS", &a, C.IBV_QP_STATE|C.IBV_QP_TIMEOUT|C.IBV_QP_RETRY_CNT|C.IBV_QP_RNR_RETRY|C.IBV_QP_SQ_PSN|C.IBV_QP_MAX_QP_RD_ATOMIC)
 }
 
 // PostSend posts a chain in order, in one call of C (ibv_post_send(3)). It says

@@ -63,7 +63,7 @@ func (d *Device) Attr() (nic.DeviceAttr, error) {
 		IWARP: d.iwarp,
 		MaxQP: int(a.max_qp), MaxQPWR: int(a.max_qp_wr), MaxSGE: int(a.max_sge), MaxCQ: int(a.max_cq), MaxCQE: int(a.max_cqe),
 		MaxMR: int(a.max_mr), MaxMRSize: uint64(a.max_mr_size), MaxPD: int(a.max_pd),
-		Ports: int(a.phys_port_cnt), NUMA: d.p.sys.numa(d.name),
+		Ports: int(a.phys_port_cnt), NUMA: d.p.sys.numa(d.name), VF: d.p.sys.virtual(d.name),
 	}, nil
 }
 
@@ -89,7 +89,7 @@ func (d *Device) Port(number int) (nic.Port, error) {
 	p := nic.Port{
 		Number: number, State: nic.PortState(a.state), Ethernet: a.link_layer == C.IBV_LINK_LAYER_ETHERNET,
 		ActiveMTU: mtuBytes(int(a.active_mtu)), MaxMTU: mtuBytes(int(a.max_mtu)), MaxMessage: uint32(a.max_msg_sz),
-		LID: uint16(a.lid), Speed: d.p.sys.rate(d.name, number),
+		LID: uint16(a.lid), LMC: uint8(a.lmc), NeedsGRH: a.flags&C.IBV_QPF_GRH_REQUIRED != 0, Speed: d.p.sys.rate(d.name, number),
 	}
 	if p.Ethernet {
 		p.TrafficClass = d.p.sys.trafficClass(d.name, number)
@@ -99,6 +99,7 @@ func (d *Device) Port(number int) (nic.Port, error) {
 	case d.iwarp:
 		p.GIDs = byAddress(p.GIDs, true, cards())
 	case !p.Ethernet:
+		p.PKeys = d.p.sys.pkeys(d.name, number, int(a.pkey_tbl_len))
 		p.GIDs = append(p.GIDs, byAddress(p.GIDs, false, cards())...)
 	}
 	return p, nil

@@ -89,7 +89,7 @@ func TestAFullSendQueueTakesWhatFits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closes(t, q)
-	if err := errors.Join(q.ToInit(1), q.ToRTR(nic.Peer{Port: 1, GIDIndex: 1, GID: e.p.GIDs[1].GID, Global: true, QPN: 0xfffff0, PathMTU: 1024, HopLimit: 64}),
+	if err := errors.Join(q.ToInit(1, 0), q.ToRTR(nic.Peer{Port: 1, GIDIndex: 1, GID: e.p.GIDs[1].GID, Global: true, QPN: 0xfffff0, PathMTU: 1024, HopLimit: 64}),
 		q.ToRTS(nic.Retry{Timeout: 20, Count: 7})); err != nil {
 		t.Fatal(err)
 	}

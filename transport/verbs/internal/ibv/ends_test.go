@@ -89,7 +89,7 @@ func newEnd(t *testing.T, d nic.Device) *end {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closes(t, e.qp) })
-	if err := e.qp.ToInit(1); err != nil {
+	if err := e.qp.ToInit(1, 0); err != nil {
 		t.Fatal(err)
 	}
 	return e

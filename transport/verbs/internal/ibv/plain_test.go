@@ -302,3 +302,18 @@ func TestTheTrafficClassThatTheHostHasSetIsFound(t *testing.T) {
 		}
 	}
 }
+
+func TestPKeysAndVirtualFunctionsAreReadFromSysfs(t *testing.T) {
+	s := tree(t, map[string]string{
+		"sys/class/infiniband/a/ports/1/pkeys/0":        "0xffff",
+		"sys/class/infiniband/a/ports/1/pkeys/1":        "0x8001",
+		"sys/class/infiniband/a/ports/1/pkeys/3":        "garbage",
+		"sys/class/infiniband/b/device/physfn/a folder": "",
+	})
+	if diff := cmp.Diff([]uint16{0xffff, 0x8001, 0, 0}, s.pkeys("a", 1, 4)); diff != "" {
+		t.Error(diff)
+	}
+	if s.virtual("a") || !s.virtual("b") {
+		t.Error("which of them is a virtual function?")
+	}
+}

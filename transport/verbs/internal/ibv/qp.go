@@ -64,11 +64,9 @@ func (q *QP) modify(to string, a *C.struct_ibv_qp_attr, mask C.int) error {
 }
 
 // ToInit moves RESET -> INIT on a port (ibv_modify_qp(3); IB spec 11.2.5.2).
-func (q *QP) ToInit(port int) error {
-	return q.modify("INIT", &C.struct_ibv_qp_attr{
-		qp_state: C.IBV_QPS_INIT, port_num: C.uint8_t(port),
-		qp_access_flags: C.IBV_ACCESS_LOCAL_WRITE | C.IBV_ACCESS_REMOTE_WRITE,
-	}, C.IBV_QP_STATE|C.IBV_QP_PKEY_INDEX|C.IBV_QP_PORT|C.IBV_QP_ACCESS_FLAGS)
+func (q *QP) ToInit(port, pkey int) error {
+	a := attr(nic.InitAttr(port, pkey))
+	return q.modify("INIT", &a, C.IBV_QP_STATE|C.IBV_QP_PKEY_INDEX|C.IBV_QP_PORT|C.IBV_QP_ACCESS_FLAGS)
 }
 
 // ToError moves any state to ERR: every WR that is posted completes as flushed.

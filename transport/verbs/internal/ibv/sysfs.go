@@ -101,6 +101,26 @@ func (s sysfs) numa(device string) int {
 	return n
 }
 
+// virtual says whether the device is a virtual function: the kernel links it to the
+// physical one (Documentation/ABI/testing/sysfs-bus-pci).
+func (s sysfs) virtual(device string) bool {
+	_, err := os.Lstat(filepath.Join(s.root, "class", "infiniband", device, "device", "physfn"))
+	return err == nil
+}
+
+// pkeys is a port's P_Key table of n rows; a row that can't be read is 0, as one
+// that is empty.
+func (s sysfs) pkeys(device string, port, n int) []uint16 {
+	all := make([]uint16, n)
+	for i := range all {
+		text := s.text("infiniband", device, "ports", strconv.Itoa(port), "pkeys", strconv.Itoa(i))
+		if v, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 16); err == nil {
+			all[i] = uint16(v)
+		}
+	}
+	return all
+}
+
 // netdev is the network device of a port: that of its GID entry, which other
 // network namespaces can't read.
 func (s sysfs) netdev(device string, port, index int) string {

@@ -85,9 +85,10 @@ type CQ interface {
 type QP interface {
 	// QPN is the queue pair's number, 24 bits.
 	QPN() uint32
-	// ToInit moves RESET -> INIT on a port (ibv_modify_qp(3)): receives may be
-	// posted. The peer may write to MRs registered for it.
-	ToInit(port int) error
+	// ToInit moves RESET -> INIT on a port, in a row of its P_Key table
+	// (ibv_modify_qp(3)): receives may be posted. The peer may write to MRs
+	// registered for it.
+	ToInit(port, pkey int) error
 	// ToRTR moves INIT -> RTR towards a peer: the QP receives. EINVAL on iWARP, and
 	// for a path that the device doesn't take.
 	ToRTR(p Peer) error

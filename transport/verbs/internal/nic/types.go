@@ -25,6 +25,7 @@ type DeviceAttr struct {
 	MaxMRSize uint64 // bytes
 	Ports     int    // numbered from 1
 	NUMA      int    // node, -1 if there is none
+	VF        bool   // a virtual function (SR-IOV): its host decides what it may
 }
 
 // PortState is enum ibv_port_state.
@@ -47,8 +48,11 @@ type Port struct {
 	ActiveMTU  int  // bytes, 256 to 4096
 	MaxMTU     int  // bytes
 	MaxMessage uint32
-	LID        uint16
-	Speed      uint64 // bit/s, 0 if not known
+	LID        uint16   // the first of 1<<LMC that the subnet manager has given it
+	LMC        uint8    // 0 to 7
+	NeedsGRH   bool     // InfiniBand: it shares its LID, and is told apart by its GID (IBV_QPF_GRH_REQUIRED; VFs)
+	PKeys      []uint16 // InfiniBand: its P_Key table; a row of 0 is empty
+	Speed      uint64   // bit/s, 0 if not known
 
 	// GIDs are the rows of the port's table, and on InfiniBand the addresses of its
 	// network cards (IPoIB). On iWARP they are such addresses only.
@@ -92,14 +96,17 @@ type Peer struct {
 	Port     int // own
 	GIDIndex int // own
 	GID      [16]byte
-	Global   bool // use the GIDs: always on Ethernet
-	LID      uint16
+	Global   bool   // use the GIDs: always on Ethernet
+	LID      uint16 // the peer's, or the router's
+	PathBits uint8  // own: which of the port's LIDs packets come from
+	SL       uint8  // service level: 0 to 15; on Ethernet the priority in VLAN tags, 0 to 7
 	QPN      uint32
 	PSN      uint32 // the first that the peer sends
 	PathMTU  int    // bytes: 256, 512, 1024, 2048 or 4096
 	HopLimit uint8
 
-	TrafficClass uint8 // of packets with GIDs: Port.TrafficClass
+	TrafficClass uint8  // of packets with GIDs: Port.TrafficClass
+	FlowLabel    uint32 // of packets with GIDs, 20 bits; 0: the driver's choice
 
 	MinRNR    uint8 // code of the IB spec, table 45: 12 is 0.64 ms
 	ReadDepth uint8 // RDMA READs that the peer may have in flight

@@ -88,10 +88,18 @@ func (q *qp) far() *qp {
 	if o == nil || q.dev.hw.down || o.dev.hw.down || o.state != nic.RTR && o.state != nic.RTS || o.peer.QPN != q.qpn {
 		return nil
 	}
-	if q.peer.Global && !o.dev.hw.has(q.peer.GID) || !q.peer.Global && o.dev.hw.LID != q.peer.LID {
+	if !member(q.pkey, o.pkey) || !o.dev.hw.found(q.peer) {
 		return nil
 	}
 	return o
+}
+
+// found says whether packets to an address come to the device.
+func (hw *hardware) found(p nic.Peer) bool {
+	if p.Global {
+		return hw.has(p.GID)
+	}
+	return !hw.NeedsGRH && p.LID>>hw.LMC == hw.LID>>hw.LMC
 }
 
 // carry tries to bring the first request of the queue to the far end. f.mu is held.

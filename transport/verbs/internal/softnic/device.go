@@ -35,7 +35,7 @@ func (d *device) Attr() (nic.DeviceAttr, error) {
 	s := d.hw.Spec
 	return nic.DeviceAttr{
 		Name: s.Name, Firmware: "soft", NodeGUID: 1, IWARP: s.IWARP, MaxQP: 1 << 16, MaxQPWR: s.MaxQPWR, MaxSGE: s.MaxSGE,
-		MaxCQ: 1 << 16, MaxCQE: s.MaxCQE, MaxMR: 1 << 16, MaxPD: 1 << 16, MaxMRSize: 1 << 62, Ports: s.Ports, NUMA: -1,
+		MaxCQ: 1 << 16, MaxCQE: s.MaxCQE, MaxMR: 1 << 16, MaxPD: 1 << 16, MaxMRSize: 1 << 62, Ports: s.Ports, NUMA: -1, VF: s.VF,
 	}, d.use("query device")
 }
 
@@ -48,7 +48,11 @@ func (d *device) Port(number int) (nic.Port, error) {
 	}
 	p := nic.Port{
 		Number: number, State: nic.PortActive, Ethernet: !d.hw.IB, ActiveMTU: d.hw.MTU, MaxMTU: 4096,
-		MaxMessage: 1 << 23, LID: d.hw.LID, Speed: cmp.Or(d.hw.Speed, 1e10), GIDs: append([]nic.GID(nil), d.hw.GIDs...),
+		MaxMessage: 1 << 23, LID: d.hw.LID, LMC: d.hw.LMC, NeedsGRH: d.hw.NeedsGRH, Speed: cmp.Or(d.hw.Speed, 1e10),
+		GIDs: append([]nic.GID(nil), d.hw.GIDs...), TrafficClass: d.hw.Class,
+	}
+	if d.hw.IB {
+		p.PKeys = d.hw.pkeys()
 	}
 	if d.hw.down {
 		p.State = nic.PortDown

@@ -81,6 +81,11 @@ type Spec struct {
 	MTU       int    // active, bytes
 	Speed     uint64 // bit/s; 0: 10^10
 	LID       uint16
+	LMC       uint8    // it has 1<<LMC LIDs, beginning with LID
+	NeedsGRH  bool     // it is not found by its LID
+	PKeys     []uint16 // nil: the default partition's
+	VF        bool
+	Class     uint8 // what the host has set for traffic
 	Ports     int
 	GIDs      []nic.GID // of every port
 	Alone     bool      // can't be joined with another device of its host
@@ -118,6 +123,15 @@ type Host struct {
 	f       *Fabric
 	devices []*hardware
 	noCM    error // why there is no rdma_cm
+	asked   func(device string, qpn uint32, a nic.QPAttr)
+}
+
+// OnModify has f told what each QP of the host is asked to become, as ibv_modify_qp(3)
+// would be. f must not call the fabric.
+func (h *Host) OnModify(f func(device string, qpn uint32, a nic.QPAttr)) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	h.asked = f
 }
 
 var _ nic.Provider = (*Host)(nil)

@@ -2,7 +2,7 @@ package softnic
 
 import (
 	"fmt"
-	"math/bits"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +24,7 @@ type qp struct {
 	caps  nic.Caps
 	qpn   uint32
 	state nic.State
+	pkey  uint16
 	peer  nic.Peer
 	retry nic.Retry
 	conn  *conn // of rdma_cm; nil: by hand
@@ -75,21 +76,36 @@ func (q *qp) modify(from, to nic.State, ok bool) error {
 	return nil
 }
 
+// asks tells who wants to know what the QP is asked to become. f.mu is held.
+func (q *qp) asks(a nic.QPAttr) {
+	if f := q.dev.hw.host.asked; f != nil {
+		f(q.dev.hw.Name, q.qpn, a)
+	}
+}
+
 // ToInit implements nic.QP.
-func (q *qp) ToInit(port int) error {
+func (q *qp) ToInit(port, pkey int) error {
 	q.f.mu.Lock()
 	defer q.f.mu.Unlock()
-	return q.modify(nic.Reset, nic.Init, port >= 1 && port <= q.dev.hw.Ports)
+	q.asks(nic.InitAttr(port, pkey))
+	table := q.dev.hw.pkeys()
+	row := pkey >= 0 && pkey < len(table) && table[pkey] != 0
+	if err := q.modify(nic.Reset, nic.Init, port >= 1 && port <= q.dev.hw.Ports && row); err != nil {
+		return err
+	}
+	q.pkey = table[pkey]
+	return nil
 }
 
 // ToRTR implements nic.QP. iWARP is not connected by hand.
 func (q *qp) ToRTR(p nic.Peer) error {
 	q.f.mu.Lock()
 	defer q.f.mu.Unlock()
-	mtu := p.PathMTU >= 256 && p.PathMTU <= 4096 && bits.OnesCount(uint(p.PathMTU)) == 1
-	row := !p.Global || p.GIDIndex >= 0 && p.GIDIndex < len(q.dev.hw.GIDs)
+	a, errMTU := p.Attr()
+	q.asks(a)
+	row := !p.Global || slices.ContainsFunc(q.dev.hw.GIDs, func(g nic.GID) bool { return g.Index == p.GIDIndex })
 	link := q.dev.hw.IB || p.Global // on Ethernet nothing goes without a GID
-	if err := q.modify(nic.Init, nic.RTR, mtu && row && link && !q.dev.hw.IWARP && q.routed(p)); err != nil {
+	if err := q.modify(nic.Init, nic.RTR, errMTU == nil && row && link && !q.dev.hw.IWARP && q.routed(p)); err != nil {
 		return err
 	}
 	q.peer = p
@@ -116,10 +132,23 @@ func (hw *hardware) has(gid [16]byte) bool {
 	return false
 }
 
+// pkeys is the P_Key table: with the default partition's key, if nothing else is said.
+func (hw *hardware) pkeys() []uint16 {
+	if hw.PKeys == nil {
+		return []uint16{0xffff}
+	}
+	return hw.PKeys
+}
+
+// member says whether QPs of two P_Keys hear each other: of one partition, and not
+// both limited (IB spec 10.9.3).
+func member(a, b uint16) bool { return a&0x7fff == b&0x7fff && (a|b)&0x8000 != 0 }
+
 // ToRTS implements nic.QP.
 func (q *qp) ToRTS(r nic.Retry) error {
 	q.f.mu.Lock()
 	defer q.f.mu.Unlock()
+	q.asks(r.Attr())
 	if err := q.modify(nic.RTR, nic.RTS, r.Count <= 7 && r.RNRCount <= 7); err != nil {
 		return err
 	}
