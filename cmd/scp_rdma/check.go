@@ -214,6 +214,8 @@ func expected(name string) string {
 		return "it takes a number, 1 to 64"
 	case "slots":
 		return "it takes a number, 1 to 1024"
+	case "sl":
+		return "it takes a number up to 15"
 	case "ib-port", "gid-index", "traffic-class":
 		return "it takes a number up to 255"
 	case "grace", "wait", "retry-for", "handshake-timeout", "timeout", "modify-window":

@@ -30,6 +30,8 @@ type options struct {
 	ibPort    int // 0: any
 	gidIndex  int // -1: the best
 	class     int // traffic class; -1: not given
+	sl        int // service level; -1: not given
+	pkey      pkeyValue
 	connect   connectValue
 	cmPorts   cmPorts
 	showRails bool
@@ -149,6 +151,12 @@ func (o *options) addFlags(f *pflag.FlagSet) {
 	for _, g := range o.groups() {
 		f.AddFlagSet(g.flags)
 	}
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "tc" { // as perftest and NCCL call it
+			name = "traffic-class"
+		}
+		return pflag.NormalizedName(name)
+	})
 }
 
 func newFlagSet() *pflag.FlagSet {
@@ -230,7 +238,9 @@ func (o *options) commonFlags() *pflag.FlagSet {
 	f.StringSliceVarP(&o.rails, "device", "d", nil, "use these rails: `RAIL,...` are RDMA devices (mlx5_0, mlx5_0:PORT, mlx5_0:PORT:GID-INDEX), or interfaces or local addresses for tcp (none: every RDMA device that can be used, else memory if HOST is this one, else the way that the kernel takes to HOST)")
 	f.IntVarP(&o.ibPort, "ib-port", "i", 0, "`PORT` of RDMA devices that -d doesn't give one (none: each that is up)")
 	f.IntVarP(&o.gidIndex, "gid-index", "g", -1, "GID `INDEX` of RDMA devices that -d doesn't give one (none: chosen; scp_rdma devices shows it)")
-	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0)")
+	f.IntVar(&o.class, "traffic-class", -1, "send RoCE with traffic class `N`, as the lossless class of the fabric asks for, such as 106; each end says its own (none: what the host has set for the port, else 0); --tc for short")
+	f.IntVar(&o.sl, "sl", -1, "service level `N` of InfiniBand, 0 to 15, or the priority in VLAN tags of RoCE, 0 to 7; each end says its own (none: 0, or with rdma_cm what the subnet manager has for the path)")
+	f.Var(&o.pkey, "pkey", "partition of InfiniBand: `KEY` like 0x8001, or a row of the port's P_Key table like 1; each end says its own (none: the first row)")
 	f.Var(&o.connect, "connect", "connect RDMA's queue pairs `HOW`: oob (out of band, over this session's control connection), cm (by rdma_cm), auto (rdma_cm for iWARP, which knows no other, oob else); a server follows its clients unless it is told")
 	f.StringVar(&o.key, "key-file", "", "the key is in `FILE` (none: $SCP_RDMA_KEY_FILE, else scp_rdma/key in $XDG_CONFIG_HOME or ~/.config)")
 	f.StringVar(&o.stateDir, "state-dir", "", "remember in `DIR` what has to outlive a server, or a transfer that fetches (none: $SCP_RDMA_STATE_DIR, else scp_rdma in $XDG_STATE_HOME or ~/.local/state)")

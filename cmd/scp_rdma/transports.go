@@ -130,6 +130,8 @@ func (o *options) verbsConfig(devices verbs.Provider, rails []string, dir string
 		class := uint8(o.class) // checked to be one
 		c.TrafficClass = &class
 	}
+	c.ServiceLevel = uint8(max(o.sl, 0)) // checked to be one
+	c.PKey = o.pkey.p
 	return c
 }
 

@@ -23,7 +23,7 @@ const attrsGolden = "testdata/attrs.golden"
 type fabric struct {
 	name         string
 	mine, theirs softnic.Spec
-	tune         func(*Config) // of the initiator
+	tune, tunes  func(*Config) // of the initiator, of the responder
 	streams      int           // 0: 1
 	again        bool          // the last is made anew, in the next epoch
 }
@@ -79,8 +79,8 @@ func (c fabric) asked(t *testing.T) string {
 	var rails [2][]transport.Rail
 	for i, h := range hosts {
 		cfg := Config{Devices: h}
-		if i == 0 && c.tune != nil {
-			c.tune(&cfg)
+		if tune := [2]func(*Config){c.tune, c.tunes}[i]; tune != nil {
+			tune(&cfg)
 		}
 		side[i], notes[i] = New(cfg), &asker{all: map[uint32][]nic.QPAttr{}}
 		h.OnModify(notes[i].note)

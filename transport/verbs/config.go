@@ -41,6 +41,8 @@ type Config struct {
 	CMPorts Ports   // where a responder takes requests of rdma_cm; the zero value: any
 
 	TrafficClass *uint8 // of what is sent over RoCE; nil: what the host has set for the port
+	ServiceLevel uint8  // of InfiniBand, 0 to 15; of RoCE the priority in VLAN tags, 0 to 7
+	PKey         *PKey  // the partition on InfiniBand; nil: the first of the port's table
 
 	Timeout    time.Duration // for the peer's Hello; 0: 30 s
 	Heartbeat  time.Duration // between two looks whether an idle peer is there; 0: 1 s
@@ -59,6 +61,13 @@ const (
 	OOB                 // out of band: by what the offers say, over the control connection
 	CM                  // by rdma_cm
 )
+
+// PKey names a partition of InfiniBand: by its key, of which the lower 15 bits count, or
+// by the row of the port's table where that is 0.
+type PKey struct {
+	Key uint16
+	Row int
+}
 
 // Ports is a range of ports.
 type Ports struct{ First, Last uint16 }

@@ -171,7 +171,11 @@ func (l *link) queue() error {
 	l.qpn = l.qp.QPN()
 	go transport.OnCores(l.req.Pair.Local.Cores, l.postAll)
 	p.add(l)
-	if err := l.qp.ToInit(l.port.Number, 0); err != nil {
+	pkey, err := l.d.t.pkey(l.port)
+	if err == nil {
+		err = l.qp.ToInit(l.port.Number, pkey)
+	}
+	if err != nil {
 		return err
 	}
 	list := make([]nic.RecvWR, l.rqDepth)

@@ -77,7 +77,7 @@ func (t *Transport) device(d nic.Listed, networks []netip.Prefix) []Candidate {
 			c.Rail.Name = fmt.Sprintf("%s:%d", d.Name, n)
 		}
 		if c.Port, c.Err = dev.Port(n); c.Err == nil {
-			c.GIDs, c.Err = t.usableGIDs(c.Port, attr)
+			c.GIDs, c.Err = t.usable(c.Port, attr)
 		}
 		c.Port.Number = n
 		if c.Err == nil {
@@ -140,6 +140,21 @@ func (t *Transport) lockable(dev nic.Device) error {
 		return fmt.Errorf("%w: %w", err, transport.ErrUnavailable)
 	}
 	return mr.Close()
+}
+
+// usable are the addresses of a port, if what the user wants of it can be had.
+func (t *Transport) usable(p nic.Port, d nic.DeviceAttr) ([]nic.GID, error) {
+	list, err := t.usableGIDs(p, d)
+	if err == nil {
+		_, err = t.pkey(p)
+	}
+	if err == nil {
+		err = t.level(p, d.IWARP)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // usableGIDs sorts the addresses of a port, best first, or says why it has none.

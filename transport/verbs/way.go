@@ -1,7 +1,10 @@
 package verbs
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"scp_rdma/transport"
 	"scp_rdma/transport/verbs/internal/nic"
@@ -17,6 +20,41 @@ func (t *Transport) trafficClass(p nic.Port) uint8 {
 		return *t.cfg.TrafficClass
 	}
 	return p.TrafficClass
+}
+
+// level says whether a port has the service level that the user wants.
+func (t *Transport) level(p nic.Port, iwarp bool) error {
+	if n := t.cfg.ServiceLevel; n > 7 && p.Ethernet && !iwarp {
+		return fmt.Errorf("--sl %d: RoCE has it as a priority of 0 to 7: %w", n, transport.ErrUnavailable)
+	}
+	return nil
+}
+
+// pkey is the row of a port's P_Key table to use. Ethernet has one key and no choice.
+func (t *Transport) pkey(p nic.Port) (int, error) {
+	want := t.cfg.PKey
+	if p.Ethernet || want == nil {
+		return max(0, slices.IndexFunc(p.PKeys, func(k uint16) bool { return k != 0 })), nil
+	}
+	row := want.Row
+	if want.Key != 0 {
+		row = slices.IndexFunc(p.PKeys, func(k uint16) bool { return k != 0 && k&0x7fff == want.Key&0x7fff })
+	}
+	if row >= 0 && row < len(p.PKeys) && p.PKeys[row] != 0 {
+		return row, nil
+	}
+	var there []string
+	for i, k := range p.PKeys {
+		if k != 0 {
+			there = append(there, fmt.Sprintf("0x%04x in row %d", k, i))
+		}
+	}
+	name := fmt.Sprintf("0x%04x", want.Key)
+	if want.Key == 0 {
+		name = fmt.Sprint(want.Row)
+	}
+	return 0, fmt.Errorf("--pkey %s: port %d has %s: have the subnet manager make it a member of the partition: %w",
+		name, p.Number, cmp.Or(strings.Join(there, ", "), "no P_Key"), transport.ErrUnavailable)
 }
 
 // way is the path to the peer. A responder goes from the address that the
@@ -39,7 +77,7 @@ func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
 	}
 	p := nic.Peer{
 		Port: l.port.Number, GIDIndex: row, GID: peer, LID: o.LID, PathBits: l.pathBits(), QPN: o.QPN, PSN: o.PSN, Global: true,
-		TrafficClass: l.d.t.trafficClass(l.port), FlowLabel: flowLabel(l.req),
+		SL: l.d.t.cfg.ServiceLevel, TrafficClass: l.d.t.trafficClass(l.port), FlowLabel: flowLabel(l.req),
 		PathMTU: min(l.port.ActiveMTU, int(o.MTU)), HopLimit: hopLimit, MinRNR: minRNR, ReadDepth: readDepth,
 	}
 	if e.rail.Link != wire.VerbsIB || kind != wire.VerbsGIDIB {
