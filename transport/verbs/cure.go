@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"fmt"
+	"net/netip"
 
 	"scp_rdma/transport"
 	"scp_rdma/transport/verbs/internal/nic"
@@ -64,6 +65,21 @@ func completionError(wc nic.WC, iwarp bool) error {
 	return fmt.Errorf("%w: %w", err, base)
 }
 
+// moved says why a stream can't go on whose port was as was and is now as p.
+func moved(was, p nic.Port, kind uint8, gid [16]byte) error {
+	cure := "give its network card the address back (ip addr add), or leave it to the other rails"
+	if !p.Ethernet {
+		cure = "the subnet manager has changed it: the stream is joined again with the new one"
+	}
+	if _, ok := rowOf(p, kind, gid); !ok {
+		return fmt.Errorf("GID %v (%v) has left port %d: %s: %w", netip.AddrFrom16(gid), nic.GIDType(kind-1), p.Number, cure, transport.ErrPeerGone)
+	}
+	if p.LID != was.LID {
+		return fmt.Errorf("port %d has LID %d no more, but %d: %s: %w", p.Number, was.LID, p.LID, cure, transport.ErrPeerGone)
+	}
+	return nil
+}
+
 // eventError says what an asynchronous event means to a stream; nil if nothing.
 func eventError(e nic.Event, qpn uint32, port int) error {
 	mine := false
@@ -77,7 +93,8 @@ func eventError(e nic.Event, qpn uint32, port int) error {
 		mine = e.QPN == qpn
 	case nic.EventQPRequest, nic.EventQPAccess:
 		mine, cure = e.QPN == qpn, cureLie
-	case nic.EventPortActive, nic.EventLIDChange, nic.EventPKeyChange, nic.EventGIDChange:
+	case nic.EventPortActive, nic.EventPKeyChange:
+	case nic.EventLIDChange, nic.EventGIDChange: // some stream's, perhaps: domain.moved
 	}
 	if !mine {
 		return nil

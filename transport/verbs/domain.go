@@ -114,7 +114,22 @@ func (d *domain) watch(ctx context.Context) {
 				l.fail(err)
 			}
 		})
+		if e.Type == nic.EventGIDChange || e.Type == nic.EventLIDChange {
+			d.moved(e.Port)
+		}
 	}
+}
+
+// moved looks at a port whose addresses have changed, and ends the streams whose own is
+// not there any more. One that is in another row is there: a QP keeps what it was given
+// (Linux 6.1, ib_core/cache.c: the old row is freed with the last QP that has it).
+func (d *domain) moved(number int) {
+	p, err := d.port(number)
+	if err != nil {
+		d.t.cfg.Logger.Warn("a port whose addresses have changed can't be asked", "device", d.key.device, "port", number, "error", err)
+		return
+	}
+	d.each(func(l *link) { l.left(p) })
 }
 
 // beat has idle streams look after their peers, and all let go of a device that was
@@ -176,7 +191,8 @@ func (d *domain) poller(n int, cores []int) (*poller, error) {
 
 // port is the state of a port when the session came to it: reading it anew, with
 // its GID table, would cost each stream more than making its QP. What changes
-// afterwards is an event, which ends the streams it is about and has the port forgotten.
+// afterwards is an event, which has the port forgotten and ends the streams that can't
+// go on; those that are joined again find the addresses as they are then.
 func (d *domain) port(number int) (nic.Port, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -48,6 +49,8 @@ type link struct {
 
 	mine, theirs []byte // offers
 	far          wire.VerbsOffer
+	kind         uint8    // of the own GID, on which the way begins; 0: it is not known yet
+	gid          [16]byte // under mu, as kind
 	meeting      *meeting // nil: not by rdma_cm
 
 	wake   chan struct{} // something changed for the one call that waits
@@ -103,6 +106,18 @@ func (l *link) die(err error) {
 	}
 	l.inError = l.qp.ToError() == nil // else destroying the QP has to do
 	close(l.failed)
+}
+
+// left ends the stream if its own address is not among those that its port has now.
+func (l *link) left(p nic.Port) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kind == 0 || p.Number != l.port.Number {
+		return
+	}
+	if err := moved(l.port, p, l.kind, l.gid); err != nil {
+		l.die(fmt.Errorf("QP %d: rail %s: %w", l.qpn, l.Rail(), err))
+	}
 }
 
 // wrap says where an error happened.

@@ -16,6 +16,7 @@ type hooks struct {
 	poll   func(completions int)
 	arm    func()
 	path   func(p nic.Peer) nic.Peer // before a QP goes to RTR
+	dies   func()                    // before one goes to ERR
 }
 
 // The decorators of one host.
@@ -127,6 +128,13 @@ func (s spyQP) ToRTR(p nic.Peer) error {
 		p = s.h.path(p)
 	}
 	return s.QP.ToRTR(p)
+}
+
+func (s spyQP) ToError() error {
+	if s.h.dies != nil {
+		s.h.dies()
+	}
+	return s.QP.ToError()
 }
 
 func (s spyQP) PostSend(chain []nic.SendWR) (int, error) {

@@ -3,6 +3,7 @@ package verbs
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func (t *Transport) pkey(p nic.Port) (int, error) {
 }
 
 // way is the path to the peer. A responder goes from the address that the
-// initiator has chosen, which must be one of the rail's.
+// initiator has chosen, which must be one of the rail's. The link's mu is held.
 func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
 	l := e.l
 	kind, mine, peer := e.offer.GIDType, e.offer.GID, e.offer.Peer
@@ -73,8 +74,9 @@ func (e *endpoint) way(o wire.VerbsOffer) (nic.Peer, error) {
 	}
 	row, ok := rowOf(l.port, kind, mine)
 	if !ok {
-		return nic.Peer{}, fmt.Errorf("GID %x has left port %d: %w", mine, l.port.Number, transport.ErrUnavailable)
+		return nic.Peer{}, fmt.Errorf("GID %v (%v) has left port %d: %w", netip.AddrFrom16(mine), nic.GIDType(kind-1), l.port.Number, transport.ErrUnavailable)
 	}
+	l.kind, l.gid = kind, mine
 	p := nic.Peer{
 		Port: l.port.Number, GIDIndex: row, GID: peer, LID: o.LID, PathBits: l.pathBits(), QPN: o.QPN, PSN: o.PSN, Global: true,
 		SL: l.d.t.cfg.ServiceLevel, TrafficClass: l.d.t.trafficClass(l.port), FlowLabel: flowLabel(l.req),

@@ -225,6 +225,26 @@ func (h *Host) SetRemoved(name string, removed bool) {
 	}
 }
 
+// SetGIDs changes the GID table of a device's ports, as giving its card an address or
+// taking it away does, and says so.
+func (h *Host) SetGIDs(name string, gids ...nic.GID) {
+	h.change(name, nic.EventGIDChange, func(hw *hardware) { hw.GIDs = gids })
+}
+
+// SetLID has the subnet manager give a device's ports another LID.
+func (h *Host) SetLID(name string, lid uint16) {
+	h.change(name, nic.EventLIDChange, func(hw *hardware) { hw.LID = lid })
+}
+
+func (h *Host) change(name string, e nic.EventType, change func(*hardware)) {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	hw := h.find(name)
+	change(hw)
+	hw.tell(nic.Event{Type: e, Port: 1})
+	h.f.changed()
+}
+
 // SetMTU gives a device's wire another MTU without a word, as a switch on the way
 // may have: longer packets vanish.
 func (h *Host) SetMTU(name string, bytes int) {
