@@ -197,7 +197,7 @@ func route(g nic.GRH, table []nic.GID) string {
 	return s + "\n"
 }
 
-func access(flags uint32) string {
+func access(flags nic.Access) string {
 	names := []string{"LOCAL_WRITE", "REMOTE_WRITE", "REMOTE_READ", "REMOTE_ATOMIC"}
 	var set []string
 	for i, n := range names {

@@ -44,12 +44,13 @@ type Config struct {
 	ServiceLevel uint8  // of InfiniBand, 0 to 15; of RoCE the priority in VLAN tags, 0 to 7
 	PKey         *PKey  // the partition on InfiniBand; nil: the first of the port's table
 
-	Timeout    time.Duration // for the peer's Hello; 0: 30 s
-	Heartbeat  time.Duration // between two looks whether an idle peer is there; 0: 1 s
-	Stall      time.Duration // a device that completes nothing for so long, with requests posted, has lost them; 0: 20 s
-	AckTimeout uint8         // 4.096 us * 2^AckTimeout without an answer, and a request is sent again; 0: 17, 0.54 s
-	StrictRNR  bool          // a SEND that finds no receive ends its stream: for tests, where it is a mistake of ours
-	Logger     hclog.Logger  // nil: silent
+	Timeout     time.Duration // for the peer's Hello; 0: 30 s
+	Heartbeat   time.Duration // between two looks whether an idle peer is there; 0: 1 s
+	Stall       time.Duration // a device that completes nothing for so long, with requests posted, has lost them; 0: 20 s
+	AckTimeout  uint8         // 4.096 us * 2^AckTimeout without an answer, and a request is sent again; 0: 17, 0.54 s
+	StrictOrder bool          // writes to slots go in order over PCIe too: for measurements, and platforms that get relaxed ordering wrong
+	StrictRNR   bool          // a SEND that finds no receive ends its stream: for tests, where it is a mistake of ours
+	Logger      hclog.Logger  // nil: silent
 }
 
 // Connect is how QPs are connected.

@@ -136,14 +136,32 @@ func (l *link) memory() error {
 		return err
 	}
 	l.slots = transport.MakeSlots(l.slab.Bytes(), l.req.Slots, l.req.SlotSize)
-	if l.mr, err = l.d.pd.RegMR(l.slab.Bytes(), l.req.Role == transport.Receiver); err != nil {
+	if l.mr, err = l.d.pd.RegMR(l.slab.Bytes(), l.access()); err != nil {
 		return fmt.Errorf("%d slots of %d bytes: %w", l.req.Slots, l.req.SlotSize, err)
 	}
 	if l.ring, err = transport.NewHugeSlab((l.sqDepth + l.rqDepth) * message); err != nil {
 		return err
 	}
-	l.rmr, err = l.d.pd.RegMR(l.ring.Bytes(), false)
+	l.rmr, err = l.d.pd.RegMR(l.ring.Bytes(), nic.AccessLocalWrite)
 	return err
+}
+
+// access is what may be done with the slab. That a sender's memory is only read needs no
+// order. Into a receiver's, writes may go in any: nobody looks at a slot before the CDC
+// behind its WRITE has completed, which says that all before it is in memory (nic.
+// AccessRelaxed; kernel users of RDMA go by that too: NVMe's data come in WRITEs, and the
+// SEND behind them says so; mlx5 has relaxed ordering for all of them since Linux 5.14).
+// That is said of InfiniBand and RoCE; iWARP may have its own rules. The ring, where the
+// CDCs themselves arrive, is not worth it.
+func (l *link) access() nic.Access {
+	a := nic.AccessLocalWrite
+	if l.req.Role == transport.Receiver {
+		a |= nic.AccessRemoteWrite
+		if !l.d.attr.IWARP && !l.d.t.cfg.StrictOrder {
+			a |= nic.AccessRelaxed
+		}
+	}
+	return a
 }
 
 // queue makes the QP, brings it to INIT and posts its receives.

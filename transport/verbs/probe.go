@@ -135,7 +135,7 @@ func (t *Transport) lockable(dev nic.Device) error {
 		return err
 	}
 	defer s.Drop()
-	mr, err := pd.RegMR(s.Bytes(), false)
+	mr, err := pd.RegMR(s.Bytes(), nic.AccessLocalWrite)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, transport.ErrUnavailable)
 	}

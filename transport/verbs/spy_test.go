@@ -92,8 +92,8 @@ func (s spyDevice) CreateCQ(n int) (nic.CQ, error) {
 	return spyCQ{cq, s.h}, err
 }
 
-func (s spyPD) RegMR(mem []byte, remote bool) (nic.MR, error) {
-	mr, err := s.PD.RegMR(mem, remote)
+func (s spyPD) RegMR(mem []byte, access nic.Access) (nic.MR, error) {
+	mr, err := s.PD.RegMR(mem, access)
 	if err == nil {
 		s.memory.Store(mr, mem)
 	}

@@ -66,7 +66,7 @@ func (c *Config) open(t *testing.T, device string, caps nic.Caps, completions in
 	e.port = must[nic.Port](t)(e.d.Port(1))
 	e.pd = must[nic.PD](t)(e.d.AllocPD())
 	closes(t, "PD", e.pd)
-	e.mr = must[nic.MR](t)(e.pd.RegMR(e.mem, true))
+	e.mr = must[nic.MR](t)(e.pd.RegMR(e.mem, nic.AccessLocalWrite|nic.AccessRemoteWrite))
 	closes(t, "MR", e.mr)
 	e.cq = must[nic.CQ](t)(e.d.CreateCQ(completions))
 	closes(t, "CQ", e.cq)

@@ -40,6 +40,30 @@ func writeThenSend(t *testing.T, c *Config) {
 	a.nothing()
 }
 
+// relaxed memory may take a WRITE in any order, and has all of it when the SEND behind
+// it has come.
+func relaxed(t *testing.T, c *Config) {
+	a, b := c.pair(t, usual())
+	m := must[nic.MR](t)(b.pd.RegMR(b.mem, nic.AccessLocalWrite|nic.AccessRemoteWrite|nic.AccessRelaxed))
+	for k := range byte(10) {
+		b.recv(1)
+		copy(a.mem[half:], bytes.Repeat([]byte{k + 1}, 40000))
+		w := write(b, 40000)
+		w.RemoteAddr, w.RKey, w.Signalled = m.Addr()+half, m.RKey(), false
+		second := w
+		second.Offset, second.RemoteAddr, second.Length = half+30000, w.RemoteAddr+40000, 10000
+		a.send(w, second, nic.SendWR{Op: nic.OpSend, Length: 48, Signalled: true})
+		b.is(b.one(), nic.Success)
+		if want := bytes.Repeat([]byte{k + 1}, 50000); !bytes.Equal(b.mem[half:half+50000], want) {
+			t.Fatal("the SEND was there before the data")
+		}
+		a.is(a.one(), nic.Success)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func emptySend(t *testing.T, c *Config) {
 	a, b := c.pair(t, usual())
 	b.recv(1)
@@ -129,7 +153,7 @@ func pastTheEnd(t *testing.T, c *Config) {
 
 func notRemote(t *testing.T, c *Config) {
 	a, b := c.pair(t, usual())
-	m := must[nic.MR](t)(b.pd.RegMR(b.mem, false))
+	m := must[nic.MR](t)(b.pd.RegMR(b.mem, nic.AccessLocalWrite))
 	defer closes(t, "MR", m)
 	w := write(b, 64)
 	w.RemoteAddr, w.RKey = m.Addr()+half, m.RKey()

@@ -55,6 +55,7 @@ func Run(t *testing.T, c Config) {
 		{"what others stand on is not closed", closeOrder},
 		{"by hand it connects, or refuses", byHandOrNot},
 		{"a WRITE and the SEND after it arrive in order", writeThenSend},
+		{"relaxed memory has all when the SEND behind a WRITE comes", relaxed},
 		{"a SEND of nothing arrives", emptySend},
 		{"a WRITE of nothing needs no key and no receive", emptyWrite},
 		{"an inline range is free at once", inlineIsFree},

@@ -20,7 +20,7 @@ func TestAttributesReachTheLibrarysStructure(t *testing.T) {
 	c := attr(a)
 	g := c.ah_attr.grh
 	got := nic.QPAttr{
-		State: nic.State(c.qp_state), PortNum: uint8(c.port_num), PKeyIndex: uint16(c.pkey_index), AccessFlags: uint32(c.qp_access_flags),
+		State: nic.State(c.qp_state), PortNum: uint8(c.port_num), PKeyIndex: uint16(c.pkey_index), AccessFlags: nic.Access(c.qp_access_flags),
 		PathMTU: uint8(c.path_mtu), DestQPN: uint32(c.dest_qp_num), RQPSN: uint32(c.rq_psn), MaxDestRDAtomic: uint8(c.max_dest_rd_atomic),
 		MinRNRTimer: uint8(c.min_rnr_timer), Timeout: uint8(c.timeout), RetryCnt: uint8(c.retry_cnt), RNRRetry: uint8(c.rnr_retry),
 		SQPSN: uint32(c.sq_psn), MaxRDAtomic: uint8(c.max_rd_atomic),

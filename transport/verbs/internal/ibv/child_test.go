@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"scp_rdma/transport/verbs/internal/nic"
 )
 
 // childOf names the part that a child of the test plays: the library reads its
@@ -76,7 +78,7 @@ func lockMuch() string {
 	if err != nil {
 		return err.Error()
 	}
-	_, err = pd.RegMR(mem, true)
+	_, err = pd.RegMR(mem, nic.AccessLocalWrite|nic.AccessRemoteWrite)
 	return fmt.Sprint(err)
 }
 

@@ -196,19 +196,15 @@ type MR struct {
 
 // RegMR registers memory that the caller got from unix.Mmap and keeps mapped
 // until the MR is closed: never memory of Go's heap, which the device would
-// write to behind the collector's back. remote lets the peer write to it.
-func (p *PD) RegMR(mem []byte, remote bool) (nic.MR, error) {
+// write to behind the collector's back.
+func (p *PD) RegMR(mem []byte, access nic.Access) (nic.MR, error) {
 	if len(mem) == 0 {
 		return nil, fmt.Errorf("register memory: nothing to register: %w", unix.EINVAL)
-	}
-	access := C.int(C.IBV_ACCESS_LOCAL_WRITE)
-	if remote {
-		access |= C.IBV_ACCESS_REMOTE_WRITE
 	}
 	m := &MR{pd: p, mem: mem}
 	var err error
 	m.h, err = grow(fmt.Sprintf("MR of %s (%d bytes)", p.d.name, len(mem)), func() unix.Errno {
-		return unix.Errno(C.lib_reg_mr(p.d.p.lib, p.pd, unsafe.Pointer(&mem[0]), C.size_t(len(mem)), access, &m.mr))
+		return unix.Errno(C.lib_reg_mr(p.d.p.lib, p.pd, unsafe.Pointer(&mem[0]), C.size_t(len(mem)), C.uint(access), &m.mr))
 	}, p.h)
 	if err != nil {
 		return nil, err

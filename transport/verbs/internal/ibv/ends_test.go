@@ -77,7 +77,7 @@ func newEnd(t *testing.T, d nic.Device) *end {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closes(t, e.pd) })
-	if e.mr, err = e.pd.RegMR(mem, true); err != nil {
+	if e.mr, err = e.pd.RegMR(mem, nic.AccessLocalWrite|nic.AccessRemoteWrite); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closes(t, e.mr) })

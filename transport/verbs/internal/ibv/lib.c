@@ -45,6 +45,7 @@ struct lib *lib_open(const char *file, char *text, size_t size)
 	}
 	LIB_FUNCTIONS(F)
 #undef F
+	l->reg_mr_iova2 = (__typeof__(l->reg_mr_iova2))dlvsym(so, "ibv_reg_mr_iova2", "IBVERBS_1.8");
 	l->query_gid_table = (__typeof__(l->query_gid_table))dlvsym(so, "_ibv_query_gid_table", "IBVERBS_1.11");
 	return l;
 }
@@ -79,7 +80,6 @@ int lib_query_device(struct lib *l, struct ibv_context *c, struct ibv_device_att
 int lib_query_gid(struct lib *l, struct ibv_context *c, uint8_t port, int index, union ibv_gid *gid) { return CALL(l->query_gid(c, port, index, gid)); }
 int lib_alloc_pd(struct lib *l, struct ibv_context *c, struct ibv_pd **pd) { return MAKE(pd, l->alloc_pd(c)); }
 int lib_dealloc_pd(struct lib *l, struct ibv_pd *pd) { return CALL(l->dealloc_pd(pd)); }
-int lib_reg_mr(struct lib *l, struct ibv_pd *pd, void *p, size_t n, int access, struct ibv_mr **mr) { return MAKE(mr, l->reg_mr(pd, p, n, access)); }
 int lib_dereg_mr(struct lib *l, struct ibv_mr *mr) { return CALL(l->dereg_mr(mr)); }
 int lib_create_cq(struct lib *l, struct ibv_context *c, int cqe, struct ibv_comp_channel *ch, struct ibv_cq **cq) { return MAKE(cq, l->create_cq(c, cqe, NULL, ch, 0)); }
 int lib_destroy_cq(struct lib *l, struct ibv_cq *cq) { return CALL(l->destroy_cq(cq)); }
@@ -87,6 +87,15 @@ int lib_create_channel(struct lib *l, struct ibv_context *c, struct ibv_comp_cha
 int lib_destroy_channel(struct lib *l, struct ibv_comp_channel *ch) { return CALL(l->destroy_comp_channel(ch)); }
 int lib_modify_qp(struct lib *l, struct ibv_qp *qp, struct ibv_qp_attr *a, int mask) { return CALL(l->modify_qp(qp, a, mask)); }
 int lib_destroy_qp(struct lib *l, struct ibv_qp *qp) { return CALL(l->destroy_qp(qp)); }
+
+// As the header's macro does: flags that may be left out are for another function,
+// which knows whether the kernel has them (rdma-core 28), and for no other.
+int lib_reg_mr(struct lib *l, struct ibv_pd *pd, void *p, size_t n, unsigned int access, struct ibv_mr **mr)
+{
+	if ((access & IBV_ACCESS_OPTIONAL_RANGE) && l->reg_mr_iova2)
+		return MAKE(mr, l->reg_mr_iova2(pd, p, n, (uintptr_t)p, access));
+	return MAKE(mr, l->reg_mr(pd, p, n, (int)(access & ~(unsigned int)IBV_ACCESS_OPTIONAL_RANGE)));
+}
 
 // As the header's inline does: the provider's own function knows the whole
 // structure, the library's only what old programs had.

@@ -46,6 +46,7 @@ struct lib {
 #define F(name, version) __typeof__(ibv_##name) *name;
 	LIB_FUNCTIONS(F)
 #undef F
+	__typeof__(ibv_reg_mr_iova2) *reg_mr_iova2; // since rdma-core 28, else NULL
 	__typeof__(_ibv_query_gid_table) *query_gid_table; // since rdma-core 32, else NULL
 };
 
@@ -81,7 +82,7 @@ int lib_query_port(struct lib *l, struct ibv_context *c, uint8_t port, struct ib
 int lib_query_gid(struct lib *l, struct ibv_context *c, uint8_t port, int index, union ibv_gid *gid);
 int lib_alloc_pd(struct lib *l, struct ibv_context *c, struct ibv_pd **pd);
 int lib_dealloc_pd(struct lib *l, struct ibv_pd *pd);
-int lib_reg_mr(struct lib *l, struct ibv_pd *pd, void *p, size_t n, int access, struct ibv_mr **mr);
+int lib_reg_mr(struct lib *l, struct ibv_pd *pd, void *p, size_t n, unsigned int access, struct ibv_mr **mr);
 int lib_dereg_mr(struct lib *l, struct ibv_mr *mr);
 int lib_create_cq(struct lib *l, struct ibv_context *c, int cqe, struct ibv_comp_channel *ch, struct ibv_cq **cq);
 int lib_destroy_cq(struct lib *l, struct ibv_cq *cq);

@@ -15,7 +15,7 @@ type QPAttr struct {
 
 	PortNum     uint8
 	PKeyIndex   uint16
-	AccessFlags uint32 // Access...
+	AccessFlags Access
 
 	PathMTU         uint8 // enum ibv_mtu: 1 is 256 bytes, 5 is 4096
 	DestQPN         uint32
@@ -52,10 +52,19 @@ type GRH struct {
 	TrafficClass uint8
 }
 
-// Access flags of a QP and of an MR: enum ibv_access_flags.
+// Access is what may be done with a QP or an MR: enum ibv_access_flags.
+type Access uint32
+
+// The access flags used.
 const (
-	AccessLocalWrite  uint32 = 1 << 0
-	AccessRemoteWrite uint32 = 1 << 1
+	AccessLocalWrite  Access = 1 << 0
+	AccessRemoteWrite Access = 1 << 1
+	// AccessRelaxed lets writes reach memory in any order, as PCIe's relaxed ordering
+	// has it (IBV_ACCESS_RELAXED_ORDERING; InfiniBand and RoCE). It changes nothing of
+	// what a completion says: all data of its operation and of all before it are there
+	// (ibv_reg_mr(3) of today, ordering semantics). A device, kernel or library
+	// that doesn't know it leaves it out.
+	AccessRelaxed Access = 1 << 20
 )
 
 // InitAttr are the attributes of RESET -> INIT, on a port and in a row of its P_Key

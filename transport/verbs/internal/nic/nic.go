@@ -43,9 +43,9 @@ type Device interface {
 type PD interface {
 	// RegMR registers memory (ibv_reg_mr(3)). It belongs to the caller, who had it
 	// from unix.Mmap and keeps it mapped until the MR is closed: never memory of
-	// Go's heap. remote lets the peers of the PD's QPs write to it. ENOMEM most
+	// Go's heap. What may be done is beside reading, which always may. ENOMEM most
 	// often means RLIMIT_MEMLOCK.
-	RegMR(mem []byte, remote bool) (MR, error)
+	RegMR(mem []byte, access Access) (MR, error)
 	// CreateQP makes a reliable connected QP in RESET, both queues of which
 	// complete to cq, and says what was granted: at least what was asked for, but
 	// more inline than the device has is EINVAL (ibv_create_qp(3)).

@@ -1,6 +1,7 @@
 package softnic
 
 import (
+	"slices"
 	"time"
 
 	"scp_rdma/transport/verbs/internal/nic"
@@ -189,13 +190,35 @@ func (q *qp) place(r request, data []byte) bool {
 		return true // no key is looked at
 	}
 	m := q.f.mrs[r.RKey]
-	if m != nil && m.remote && m.pd == q.pd && r.RemoteAddr >= m.Addr() && r.RemoteAddr-m.Addr() <= uint64(len(m.mem)) {
+	if m != nil && m.access&nic.AccessRemoteWrite != 0 && m.pd == q.pd && r.RemoteAddr >= m.Addr() && r.RemoteAddr-m.Addr() <= uint64(len(m.mem)) {
 		if to, ok := m.at(int(r.RemoteAddr-m.Addr()), len(data)); ok {
-			copy(to, data)
+			if m.access&nic.AccessRelaxed != 0 && !q.dev.hw.IWARP {
+				q.late = append(q.late, late{m, to, append([]byte{}, data...)})
+			} else {
+				copy(to, data)
+			}
 			return true
 		}
 	}
 	return false
+}
+
+// late is a write to relaxed memory that is not there yet.
+type late struct {
+	m    *mr
+	to   []byte
+	data []byte
+}
+
+// land brings what is late to memory, the last first, as it may come: before a
+// completion of the QP is told, for that says that all before it is there.
+func (q *qp) land() {
+	for _, w := range slices.Backward(q.late) {
+		if !w.m.closed {
+			copy(w.to, w.data)
+		}
+	}
+	q.late = q.late[:0]
 }
 
 // receive is accept with what comes of a mistake. f.mu is held.
@@ -238,6 +261,7 @@ func (q *qp) sent(r request, s nic.Status) {
 
 // received completes a receive.
 func (q *qp) received(w nic.RecvWR, wc nic.WC) {
+	q.land()
 	wc.ID, wc.QPN = w.ID, q.qpn
 	q.cq.add(done{q: q, recvs: 1, wc: wc})
 }

@@ -116,17 +116,17 @@ type mr struct {
 	pd     *pd
 	mem    []byte
 	key    uint32
-	remote bool
+	access nic.Access
 }
 
 // RegMR implements nic.PD.
-func (p *pd) RegMR(mem []byte, remote bool) (nic.MR, error) {
+func (p *pd) RegMR(mem []byte, access nic.Access) (nic.MR, error) {
 	p.f.mu.Lock()
 	defer p.f.mu.Unlock()
 	if len(mem) == 0 {
 		return nil, fmt.Errorf("register memory: nothing to register: %w", unix.EINVAL)
 	}
-	m := &mr{object: object{f: p.f, kind: "MR"}, pd: p, mem: mem, key: p.f.number(), remote: remote}
+	m := &mr{object: object{f: p.f, kind: "MR"}, pd: p, mem: mem, key: p.f.number(), access: access}
 	if err := m.grow(&p.object); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type qp struct {
 	sq             []request
 	rq             []nic.RecvWR
 	sqUsed, rqUsed int // entries that no polled completion covers
+	late           []late
 	silent         int // requests done without a completion since the last one
 
 	kick chan struct{} // something was posted, or the state changed
