@@ -48,11 +48,21 @@ func TestSoftRDMABesideItsRivals(t *testing.T) {
 		t.Run(fmt.Sprintf("%dQPs", qps), func(t *testing.T) {
 			w.compare(t, fmt.Sprintf("MiB/s on %d QPs, messages of 1 MiB", qps), []contestant{
 				{"ib_write_bw", func(t *testing.T) float64 { return writeBW(t, qps) }},
-				{"memory to memory", func(t *testing.T) float64 { return w.memory(t, qps) }},
+				{"memory to memory", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeAuto, 0) }},
 				{"file to file", func(t *testing.T) float64 { return w.file(t, qps, "-d", device) }},
 				{"file to file, tcp", func(t *testing.T) float64 { return w.file(t, qps, "--transport", "tcp") }},
 			})
 		})
+	}
+	for _, qps := range []int{1, 4} {
+		for _, size := range []int{64 << 10, 1 << 20} {
+			t.Run(fmt.Sprintf("notice-%dQPs-%dKiB", qps, size>>10), func(t *testing.T) {
+				w.compare(t, fmt.Sprintf("MiB/s on %d QPs, slots of %d KiB, memory to memory", qps, size>>10), []contestant{
+					{"WRITE and SEND", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeSend, size) }},
+					{"immediate data", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeImm, size) }},
+				})
+			})
+		}
 	}
 	t.Run("small", func(t *testing.T) {
 		w.compare(t, "ms for 500 files of 4 KiB", []contestant{
@@ -189,15 +199,16 @@ func waitFor(t *testing.T, port int) {
 	t.Fatalf("nobody listens on %d", port)
 }
 
-// memory is a session between a source and a sink of nothing, MiB/s.
-func (w *world) memory(t *testing.T, streams int) float64 {
+// memory is a session between a source and a sink of nothing, MiB/s. A slot of 0 bytes
+// is the usual.
+func (w *world) memory(t *testing.T, streams int, notice verbs.Notice, slot int) float64 {
 	t.Helper()
 	const size = 160 << 20
 	sink := &null.Sink{}
 	key := keys.New()
 	ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("bench", key)})
 	check(t, err)
-	tr := verbs.New(verbs.Config{Devices: verbs.Host(), Rails: []string{device}})
+	tr := verbs.New(verbs.Config{Devices: verbs.Host(), Rails: []string{device}, Notice: notice})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -209,7 +220,7 @@ func (w *world) memory(t *testing.T, streams int) float64 {
 	start := time.Now()
 	_, err = engine.Send(t.Context(), engine.SendConfig{
 		Server: control.DialConfig{Addr: ln.Addr().String(), Key: &key}, Transports: transport.NewRegistry(tr), Source: &null.Source{Files: 1, Size: size},
-		Streams: streams, Target: localfs.Target{Contents: true},
+		Streams: streams, SlotSize: slot, Target: localfs.Target{Contents: true},
 	})
 	took := time.Since(start)
 	stop()

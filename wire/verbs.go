@@ -108,8 +108,8 @@ func ParseVerbsRail(b []byte) (VerbsRail, error) {
 
 // VerbsOffer is what an endpoint of verbs offers: what the peer's QP must know,
 // and where it may write. Layout: u8 link, u8 GID type, u16 path MTU, u16 LID, u16
-// port of rdma_cm, u32 QPN, u32 PSN, u64 address, u32 rkey, u8 by rdma_cm, 3 bytes
-// zero, GID, peer's GID, nonce.
+// port of rdma_cm, u32 QPN, u32 PSN, u64 address, u32 rkey, u8 flags (1: by rdma_cm, 2: takes
+// immediate data), 3 bytes zero, GID, peer's GID, nonce.
 type VerbsOffer struct {
 	Link    uint8
 	GIDType uint8  // the type of both GIDs; 0 while a responder has not seen the initiator's offer
@@ -120,6 +120,7 @@ type VerbsOffer struct {
 	Addr    uint64   // of the first slot; 0 from a sender
 	RKey    uint32   // 0 from a sender
 	CM      bool     // the QPs are connected by rdma_cm, and not by what is said here
+	Imm     bool     // frames may come as one WRITE with immediate data (VerbsImm)
 	Port    uint16   // where a responder takes requests of rdma_cm; else 0
 	GID     [16]byte // own; zero from a responder, whose GIDs are its rail's, but for where it takes requests
 	Peer    [16]byte // the peer's, as the initiator chose it; zero from a responder
@@ -137,11 +138,14 @@ func (o *VerbsOffer) Append(b []byte) []byte {
 	b = le.AppendUint32(b, o.PSN)
 	b = le.AppendUint64(b, o.Addr)
 	b = le.AppendUint32(b, o.RKey)
-	var cm uint32
+	var flags uint32
 	if o.CM {
-		cm = 1
+		flags |= 1
 	}
-	b = le.AppendUint32(b, cm)
+	if o.Imm {
+		flags |= 2
+	}
+	b = le.AppendUint32(b, flags)
 	b = append(b, o.GID[:]...)
 	b = append(b, o.Peer[:]...)
 	return append(b, o.Nonce[:]...)
@@ -155,7 +159,7 @@ func ParseVerbsOffer(b []byte) (VerbsOffer, error) {
 	le := binary.LittleEndian
 	o := VerbsOffer{
 		Link: b[0], GIDType: b[1], MTU: le.Uint16(b[2:]), LID: le.Uint16(b[4:]), QPN: le.Uint32(b[8:]), PSN: le.Uint32(b[12:]),
-		Addr: le.Uint64(b[16:]), RKey: le.Uint32(b[24:]), CM: b[28] == 1, Port: le.Uint16(b[6:]), GID: [16]byte(b[32:]), Peer: [16]byte(b[48:]), Nonce: [16]byte(b[64:]),
+		Addr: le.Uint64(b[16:]), RKey: le.Uint32(b[24:]), CM: b[28]&1 != 0, Imm: b[28]&2 != 0, Port: le.Uint16(b[6:]), GID: [16]byte(b[32:]), Peer: [16]byte(b[48:]), Nonce: [16]byte(b[64:]),
 	}
 	if err := first(
 		check{o.Link < VerbsIB || o.Link > VerbsIWARP, "link layer"},
@@ -163,9 +167,26 @@ func ParseVerbsOffer(b []byte) (VerbsOffer, error) {
 		check{!ValidVerbsMTU(o.MTU), "MTU"},
 		check{o.QPN >= 1<<24 || o.PSN >= 1<<24, "number of more than 24 bits"},
 		check{o.Port != 0 && !o.CM, "port of rdma_cm without it"},
-		check{b[28] > 1 || le.Uint32(b[28:])>>8 != 0, "bytes that should be zero"},
+		check{b[28] > 3 || le.Uint32(b[28:])>>8 != 0, "bytes that should be zero"},
 	); err != nil {
 		return VerbsOffer{}, fmt.Errorf("verbs offer: %w: %w", err, ErrMalformed)
 	}
 	return o, nil
+}
+
+// VerbsImm is the immediate data of a WRITE that brings a frame and stands for its data
+// CDC, where both offers say so: the slot in the upper 16 bits, the head's length in the
+// lower. It goes in network byte order (ibv_post_send(3)). The length of all comes with
+// the completion, and the frame is the next one.
+func VerbsImm(slot uint32, head int) uint32 { return slot<<16 | uint32(head)&0xffff }
+
+// ImmCDC is the data CDC that immediate data stand for, of a WRITE of n bytes: whether it
+// fits what was granted, and slots, is for the ledger and the slot to say.
+func ImmCDC(imm, n uint32, epoch uint32, frame uint64) (CDC, error) {
+	c := CDC{Kind: CDCData, Epoch: epoch, Frame: frame, Slot: imm >> 16, HeadLen: imm & 0xffff}
+	if c.HeadLen > n {
+		return CDC{}, fmt.Errorf("immediate data %#x with %d bytes: %w", imm, n, ErrMalformed)
+	}
+	c.DataLen = n - c.HeadLen
+	return c, nil
 }

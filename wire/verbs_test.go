@@ -60,6 +60,12 @@ func TestVerbsLayoutsHaveGoldenBytes(t *testing.T) {
 	r, o := sampleVerbsRail(), sampleVerbsOffer()
 	golden(t, "verbsrail", r.Append(nil))
 	golden(t, "verbsoffer", o.Append(nil))
+	imm := o
+	imm.Imm = true
+	golden(t, "verbsoffer-imm", imm.Append(nil))
+	if got, err := ParseVerbsOffer(imm.Append(nil)); err != nil || got != imm {
+		t.Errorf("%+v, %v", got, err)
+	}
 	virtual := VerbsRail{Link: VerbsIB, Port: 1, MTU: 4096, LID: 0x102, NeedsGRH: true, GIDs: []VerbsGID{{GID: [16]byte{0: 0xfe, 1: 0x80, 15: 1}, Type: VerbsGIDIB, Bits: 64}}}
 	golden(t, "verbsrail-grh", virtual.Append(nil))
 	if got, err := ParseVerbsRail(virtual.Append(nil)); err != nil || !got.NeedsGRH {
@@ -139,11 +145,25 @@ func TestVerbsLayoutsRefuse(t *testing.T) {
 		"a QPN of 25 bits":               offer(set(11, 1)),
 		"a PSN of 25 bits":               offer(set(15, 1)),
 		"a port of rdma_cm without it":   offer(set(6, 1)),
-		"a way to connect of its own":    offer(set(28, 2)),
+		"flags of its own":               offer(set(28, 4)),
 		"an offer with a hidden byte":    offer(set(31, 1)),
 	} {
 		if !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestImmediateDataStandForACDC(t *testing.T) {
+	want := CDC{Kind: CDCData, Epoch: 7, Frame: 1 << 40, Slot: 1023, HeadLen: 16384, DataLen: 1 << 24}
+	imm := VerbsImm(want.Slot, int(want.HeadLen))
+	if imm != 0x03ff4000 {
+		t.Errorf("%#x", imm)
+	}
+	if got, err := ImmCDC(imm, want.HeadLen+want.DataLen, want.Epoch, want.Frame); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := ImmCDC(imm, want.HeadLen-1, 7, 0); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a head that is longer than all: %v", err)
 	}
 }

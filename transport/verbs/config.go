@@ -40,6 +40,8 @@ type Config struct {
 	Connect Connect // how QPs are connected; 0: Auto
 	CMPorts Ports   // where a responder takes requests of rdma_cm; the zero value: any
 
+	Notice Notice // how a frame's arrival is told; 0: as is best
+
 	TrafficClass *uint8 // of what is sent over RoCE; nil: what the host has set for the port
 	ServiceLevel uint8  // of InfiniBand, 0 to 15; of RoCE the priority in VLAN tags, 0 to 7
 	PKey         *PKey  // the partition on InfiniBand; nil: the first of the port's table
@@ -61,6 +63,20 @@ const (
 	Auto Connect = iota // by rdma_cm where there is no other way, or the initiator wants it
 	OOB                 // out of band: by what the offers say, over the control connection
 	CM                  // by rdma_cm
+)
+
+// Notice is how a receiver is told that a frame is in its slot.
+type Notice uint8
+
+// The ways to tell. Immediate data need both ends, and no iWARP between them. Auto is
+// the SEND: over soft-RoCE the two can't be told apart (0.95, 1.24, 0.86 and 1.03 of it,
+// medians of 7 in turns on a busy host, each within the other's spread;
+// bench/results/2026-11-30-notice.md), and a CDC says more than 32 bits do. No device in
+// hardware was at hand to ask.
+const (
+	NoticeAuto Notice = iota
+	NoticeSend        // a SEND with the CDC behind the WRITE
+	NoticeImm         // the WRITE's immediate data
 )
 
 // PKey names a partition of InfiniBand: by its key, of which the lower 15 bits count, or

@@ -208,7 +208,7 @@ func (l *link) queue() error {
 // describe makes the offer.
 func (e *endpoint) describe() error {
 	l := e.l
-	e.offer = wire.VerbsOffer{Link: e.rail.Link, MTU: uint16(l.port.ActiveMTU), LID: l.port.LID + uint16(l.pathBits()), QPN: l.qpn}
+	e.offer = wire.VerbsOffer{Link: e.rail.Link, MTU: uint16(l.port.ActiveMTU), LID: l.port.LID + uint16(l.pathBits()), QPN: l.qpn, Imm: l.d.t.immediate(l.d.attr)}
 	var psn [3]byte
 	rand.Read(psn[:]) // crypto/rand never fails (Go 1.24)
 	rand.Read(e.offer.Nonce[:])
@@ -326,6 +326,7 @@ func (e *endpoint) join(ctx context.Context, peer []byte) error {
 		return fmt.Errorf("connected before: %w", transport.ErrProtocol)
 	}
 	l.far, l.theirs = o, bytes.Clone(peer)
+	l.imm = o.Imm && e.offer.Imm
 	if l.meeting != nil {
 		close(l.meeting.agreed)
 		return nil

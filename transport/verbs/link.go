@@ -28,6 +28,7 @@ type role interface {
 	ping() error            // asks whether the peer is there, if that is its part
 	idle(upTo uint64) error // frames before upTo have left their slots
 	full(c wire.CDC) bool   // it can't be taken now: its receive is kept back
+	due() uint64            // the number of the frame that comes next
 	settle() error          // the send queue has room again
 }
 
@@ -49,6 +50,7 @@ type link struct {
 
 	mine, theirs []byte // offers
 	far          wire.VerbsOffer
+	imm          bool     // both ends take frames with immediate data
 	kind         uint8    // of the own GID, on which the way begins; 0: it is not known yet
 	gid          [16]byte // under mu, as kind
 	meeting      *meeting // nil: not by rdma_cm

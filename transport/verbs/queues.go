@@ -93,6 +93,21 @@ func (l *link) say(b []byte, signalled bool, offset, length int) error {
 	return nil
 }
 
+// bring posts a frame as one WRITE, whose immediate data say what is where. mu is held.
+func (l *link) bring(c wire.CDC, signalled bool, offset, length int) error {
+	if l.sqUsed+1 > l.sqDepth-1 {
+		return errNoRoom
+	}
+	l.posts++
+	l.quiet++
+	l.post(nic.SendWR{
+		ID: l.id(workCDC, l.posts), Op: nic.OpWrite, MR: l.mr, Offset: offset, Length: length,
+		RemoteAddr: l.far.Addr + uint64(offset), RKey: l.far.RKey,
+		WithImm: true, Imm: wire.VerbsImm(c.Slot, int(c.HeadLen)), Signalled: signalled || l.quiet >= l.every,
+	})
+	return nil
+}
+
 // post has a chain posted, of which the last request may be signalled. mu is held.
 func (l *link) post(chain ...nic.SendWR) {
 	l.hand(chain)
@@ -186,7 +201,7 @@ func (l *link) complete(wc nic.WC) {
 		if l.d.attr.IWARP {
 			l.heard = time.Now()
 		}
-		err = l.receive(index, int(wc.ByteLen))
+		err = l.receive(index, wc)
 	default:
 		err = l.sent(wc.ID)
 	}
@@ -214,13 +229,20 @@ func (l *link) sent(id uint64) error {
 
 // receive takes a message that has arrived: it is copied out, its receive is
 // posted again, and only then is it looked at. mu is held.
-func (l *link) receive(index, length int) error {
+func (l *link) receive(index int, wc nic.WC) error {
+	length := int(wc.ByteLen)
+	if wc.Opcode == nic.OpRecvImm {
+		length = 0
+	}
 	if index >= l.rqDepth || length > message {
 		return fmt.Errorf("QP %d: receive %d of %d bytes: %s", l.qpn, index, length, cureOurs)
 	}
 	var b [message]byte
 	copy(b[:], l.ring.Bytes()[index*message:])
 	w := nic.RecvWR{ID: l.id(workRecv, index), MR: l.rmr, Offset: index * message, Length: message}
+	if wc.Opcode == nic.OpRecvImm {
+		return errors.Join(l.repost(w), l.brought(wc))
+	}
 	if !l.state.talks() {
 		return errors.Join(l.repost(w), l.hello(b[:length]))
 	}
@@ -234,6 +256,18 @@ func (l *link) receive(index, length int) error {
 	}
 	if err := l.repost(w); err != nil {
 		return err
+	}
+	return l.role.take(c)
+}
+
+// brought takes a frame that came with immediate data. mu is held.
+func (l *link) brought(wc nic.WC) error {
+	if !l.imm || !l.state.talks() {
+		return fmt.Errorf("QP %d: immediate data %#x, which were not agreed on: %w", l.qpn, wc.Imm, transport.ErrProtocol)
+	}
+	c, err := wire.ImmCDC(wc.Imm, wc.ByteLen, l.req.Epoch, l.role.due())
+	if err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrProtocol, err)
 	}
 	return l.role.take(c)
 }

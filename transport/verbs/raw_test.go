@@ -21,6 +21,7 @@ type rawConn struct {
 
 	cond    *sync.Cond // of l.mu
 	unread  []byte
+	frames  uint64 // taken
 	pending int    // CDCs in unread
 	partial []byte // written, not a whole CDC yet
 	watch   sync.WaitGroup
@@ -55,6 +56,7 @@ func (c *rawConn) take(d wire.CDC) error {
 	c.unread = d.Append(c.unread)
 	c.pending++
 	if d.Kind == wire.CDCData {
+		c.frames++
 		slot := c.l.slots[d.Slot]
 		slot.Reset(d.Frame)
 		if err := slot.SetLen(int(d.HeadLen), int(d.DataLen)); err != nil {
@@ -66,6 +68,7 @@ func (c *rawConn) take(d wire.CDC) error {
 	return nil
 }
 
+func (c *rawConn) due() uint64        { return c.frames }
 func (c *rawConn) ping() error        { return nil }
 func (c *rawConn) idle(uint64) error  { return nil }
 func (c *rawConn) full(wire.CDC) bool { return c.pending >= unreadMax }

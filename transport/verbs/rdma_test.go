@@ -6,7 +6,11 @@ import "testing"
 
 // TestConformanceOnRealDevices runs the suite on the guest's soft-RoCE devices.
 func TestConformanceOnRealDevices(t *testing.T) {
-	for name, rails := range map[string][]string{"one device": {"rxe0"}, "two devices": nil} {
-		t.Run(name, func(t *testing.T) { conforms(t, Config{Rails: rails}, false) })
+	for name, cfg := range map[string]Config{
+		"one device":                      {Rails: []string{"rxe0"}, Notice: NoticeSend},
+		"one device, with immediate data": {Rails: []string{"rxe0"}, Notice: NoticeImm},
+		"two devices":                     {},
+	} {
+		t.Run(name, func(t *testing.T) { conforms(t, cfg, false) })
 	}
 }

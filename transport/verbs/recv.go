@@ -135,6 +135,9 @@ func (r *recvStream) full(c wire.CDC) bool {
 // idle implements role: a receiver sends no frames.
 func (r *recvStream) idle(uint64) error { return nil }
 
+// due implements role.
+func (r *recvStream) due() uint64 { return r.ledger.Arrived() }
+
 // ping implements role: the sender does it.
 func (r *recvStream) ping() error { return nil }
 

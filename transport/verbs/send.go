@@ -87,7 +87,7 @@ func (s *sendStream) Send(ctx context.Context, slot *transport.Slot) error {
 	return nil
 }
 
-// send posts a frame. Its CDC is signalled if it takes the last slot that is
+// send posts a frame. What tells of it is signalled if it takes the last slot that is
 // free here: the next Acquire waits for nothing else. mu is held.
 func (s *sendStream) send(slot *transport.Slot) error {
 	head, data := len(slot.Head()), len(slot.Data())
@@ -100,6 +100,9 @@ func (s *sendStream) send(slot *transport.Slot) error {
 	s.frames = slot.Frame + 1
 	last := s.frames-s.gone == uint64(s.req.Slots)
 	offset := int(slot.Index)*(transport.HeadRoom+s.req.SlotSize) + transport.HeadRoom - head
+	if s.imm {
+		return s.bring(c, last, offset, head+data)
+	}
 	return s.say(c.Append(nil), last, offset, head+data)
 }
 
@@ -153,6 +156,9 @@ func (s *sendStream) idle(upTo uint64) error {
 
 // settle implements role: nothing of a sender ever waits for room.
 func (s *sendStream) settle() error { return nil }
+
+// due implements role: none comes.
+func (s *sendStream) due() uint64 { return 0 }
 
 // full implements role: a sender owes no answers.
 func (s *sendStream) full(wire.CDC) bool { return false }

@@ -64,18 +64,21 @@ func TestConformance(t *testing.T) {
 	for name, tt := range map[string]struct {
 		mine, theirs []softnic.Spec
 		connect      Connect
+		notice       Notice
 	}{
-		"one device":               {devices(1, 1), devices(1, 2), Auto},
-		"two devices":              {devices(2, 1), devices(2, 2), OOB},
-		"a device without inline":  {noInline(devices(1, 1)), noInline(devices(1, 2)), Auto},
-		"one device with two here": {devices(2, 1), devices(1, 2), Auto},
-		"by rdma_cm":               {devices(2, 1), devices(2, 2), CM},
-		"iWARP":                    {iwarp(2, 1), iwarp(2, 2), Auto},
+		"one device":                {devices(1, 1), devices(1, 2), Auto, NoticeAuto},
+		"with immediate data":       {devices(2, 1), devices(2, 2), Auto, NoticeImm},
+		"immediate data, no inline": {noInline(devices(1, 1)), noInline(devices(1, 2)), CM, NoticeImm},
+		"two devices":               {devices(2, 1), devices(2, 2), OOB, NoticeSend},
+		"a device without inline":   {noInline(devices(1, 1)), noInline(devices(1, 2)), Auto, NoticeAuto},
+		"one device with two here":  {devices(2, 1), devices(1, 2), Auto, NoticeAuto},
+		"by rdma_cm":                {devices(2, 1), devices(2, 2), CM, NoticeAuto},
+		"iWARP":                     {iwarp(2, 1), iwarp(2, 2), Auto, NoticeImm},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.Run(t, transporttest.Config{
 				World: func(t *testing.T) transporttest.World {
-					return world(t, func(c *Config) { c.StrictRNR, c.Connect = !deaf(t), tt.connect }, tt.mine, tt.theirs)
+					return world(t, func(c *Config) { c.StrictRNR, c.Connect, c.Notice = !deaf(t), tt.connect, tt.notice }, tt.mine, tt.theirs)
 				},
 				Kill: kill, LargestSlot: 1 << 20, Raw: raw, Cuts: tt.mine[0].IWARP,
 			})

@@ -23,6 +23,9 @@ func (t *Transport) trafficClass(p nic.Port) uint8 {
 	return p.TrafficClass
 }
 
+// immediate says whether frames may come with immediate data over a device.
+func (t *Transport) immediate(d nic.DeviceAttr) bool { return t.cfg.Notice == NoticeImm && !d.IWARP }
+
 // level says whether a port has the service level that the user wants.
 func (t *Transport) level(p nic.Port, iwarp bool) error {
 	if n := t.cfg.ServiceLevel; n > 7 && p.Ethernet && !iwarp {

@@ -96,6 +96,9 @@ func flat(w *nic.SendWR) (f C.struct_lib_send, errno unix.Errno) {
 	case nic.OpSend:
 	case nic.OpWrite:
 		f.opcode = C.IBV_WR_RDMA_WRITE
+		if w.WithImm {
+			f.opcode, f.imm = C.IBV_WR_RDMA_WRITE_WITH_IMM, C.uint32_t(w.Imm)
+		}
 	default:
 		return f, unix.EINVAL
 	}

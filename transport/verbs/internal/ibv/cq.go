@@ -81,10 +81,18 @@ func (c *CQ) Poll(batch []nic.WC) (int, error) {
 				ID: uint64(r.wr_id), Status: nic.Status(r.status), Opcode: nic.Opcode(r.opcode),
 				ByteLen: uint32(r.byte_len), VendorErr: uint32(r.vendor_err), QPN: uint32(r.qp_num),
 			}
+			if batch[i].Opcode == nic.OpRecvImm {
+				batch[i].Imm = network(r.anon0)
+			}
 		}
 		return errno
 	})
 	return int(got), err
+}
+
+// network reads a number in network byte order.
+func network(b [4]byte) uint32 {
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
 // Arm asks for one event at the next completion (ibv_req_notify_cq(3)). What

@@ -4,6 +4,7 @@
 #include "lib.h"
 
 #include <dlfcn.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,7 @@ int lib_post_send(struct ibv_qp *qp, const struct lib_send *w, int n, int *poste
 			wr[i].num_sge = w->length ? 1 : 0; // a length of 0 in an SGE means 2^31 to some devices
 			wr[i].opcode = w->opcode;
 			wr[i].send_flags = w->flags;
+			wr[i].imm_data = htobe32(w->imm);
 			wr[i].wr.rdma.remote_addr = w->remote_addr;
 			wr[i].wr.rdma.rkey = w->rkey;
 		}

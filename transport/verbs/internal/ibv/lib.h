@@ -54,7 +54,7 @@ struct lib {
 // a chain can lie in Go's memory.
 struct lib_send {
 	uint64_t wr_id, addr, remote_addr;
-	uint32_t length, lkey, rkey, opcode, flags, unused;
+	uint32_t length, lkey, rkey, opcode, flags, imm;
 };
 struct lib_recv {
 	uint64_t wr_id, addr;

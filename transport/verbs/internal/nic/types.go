@@ -153,6 +153,8 @@ const (
 	OpSend  Opcode = 0
 	OpWrite Opcode = 1
 	OpRecv  Opcode = 128
+	// OpRecvImm is a receive that a WRITE with immediate data has taken: nothing is in it.
+	OpRecvImm Opcode = 129
 )
 
 // SendWR is a SEND or an RDMA WRITE of one range (ibv_post_send(3)). The range
@@ -167,6 +169,11 @@ type SendWR struct {
 	Inline     bool   // Length within Caps.Inline: the range is free at once
 	RemoteAddr uint64 // of a WRITE
 	RKey       uint32 // of a WRITE
+
+	// WithImm has a WRITE take a receive of the peer's when its data are there, which
+	// completes as OpRecvImm with Imm. iWARP has none: EINVAL.
+	WithImm bool
+	Imm     uint32
 }
 
 // RecvWR is room for one SEND (ibv_post_recv(3)).
@@ -186,6 +193,7 @@ type WC struct {
 	ByteLen   uint32
 	VendorErr uint32
 	QPN       uint32
+	Imm       uint32 // of OpRecvImm; ByteLen is the length of the WRITE
 }
 
 // String is the field's word for the type.

@@ -130,7 +130,7 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 	if q.dev.hw.IWARP {
 		return q.overTCP(r, o, data)
 	}
-	if r.Op == nic.OpWrite {
+	if r.Op == nic.OpWrite && !r.WithImm {
 		return q.finish(r, o.write(r, data))
 	}
 	if len(o.rq) == 0 {
@@ -140,7 +140,24 @@ func (q *qp) carry(timeouts, rnrs int) verdict {
 		}
 		return notReady
 	}
+	if r.Op == nic.OpWrite {
+		return q.finish(r, o.noted(r, data))
+	}
 	return q.finish(r, o.receive(data))
+}
+
+// noted places the data of a WRITE with immediate data, which then takes a receive. One
+// that is refused takes it too, with an error (rxe).
+func (q *qp) noted(r request, data []byte) nic.Status {
+	w := q.rq[0]
+	q.rq = q.rq[1:]
+	if !q.place(r, data) {
+		q.received(w, nic.WC{Status: nic.RemoteAccess})
+		q.fault(nic.EventQPAccess)
+		return nic.RemoteAccess
+	}
+	q.received(w, nic.WC{Opcode: nic.OpRecvImm, ByteLen: uint32(len(data)), Imm: r.Imm})
+	return nic.Success
 }
 
 // overTCP is how iWARP carries a request: it is done here once it is on its way,

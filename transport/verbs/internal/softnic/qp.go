@@ -235,7 +235,7 @@ func (q *qp) post(w nic.SendWR) error {
 	switch {
 	case !ok:
 		return unix.EFAULT
-	case q.state != nic.RTS && q.state != nic.Err, w.Op != nic.OpSend && w.Op != nic.OpWrite, w.Inline && w.Length > q.caps.Inline:
+	case q.state != nic.RTS && q.state != nic.Err, w.Op != nic.OpSend && w.Op != nic.OpWrite, w.WithImm && q.dev.hw.IWARP, w.Inline && w.Length > q.caps.Inline:
 		return unix.EINVAL
 	case q.sqUsed >= q.caps.SendWR:
 		return unix.ENOMEM
