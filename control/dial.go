@@ -22,6 +22,8 @@ type DialConfig struct {
 	Last    string    // where, if at none of them; "": nowhere
 	Key     *keys.Key // shown to the server, which must show the same; nil only with NoAuth
 	NoAuth  bool      // take a server that proves nothing, and show it nothing
+	// Connect makes the connection, where the kernel is not to. nil: net.Dialer does.
+	Connect func(ctx context.Context, network, addr string) (net.Conn, error)
 	Config
 }
 
@@ -55,7 +57,11 @@ func dialOne(ctx context.Context, cfg DialConfig) (*Conn, error) {
 	if network == "" {
 		network = "tcp"
 	}
-	nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	connect := cfg.Connect
+	if connect == nil {
+		connect = (&net.Dialer{}).DialContext
+	}
+	nc, err := connect(ctx, network, addr)
 	if err != nil {
 		return nil, dialError(ctx, addr, err)
 	}
