@@ -83,6 +83,16 @@ func TestConformanceUnderFaulty(t *testing.T) {
 	}})
 }
 
+// So is what Throttle decorates.
+func TestConformanceUnderThrottle(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{World: func(*testing.T) transporttest.World {
+		tr := transporttest.Throttle(mem.New("m0", "m1"), 1)
+		tr.Rate("m0", 1<<30)
+		tr.Jitter("m0", 2)
+		return transporttest.World{Initiator: tr, Responder: tr}
+	}})
+}
+
 // Every other credit, request and answer is lost: a sender that is blocked asks until it hears.
 func TestLostCreditsAreAskedForAgain(t *testing.T) {
 	for _, slots := range []int{1, 2, 7} {

@@ -13,5 +13,6 @@
 // seam: a peer that proves itself and then lies, a Send that has to wait.
 // Benchmark measures the same worlds.
 //
-// Faulty decorates any transport with faults, for tests of what lies above.
+// Faulty decorates any transport with faults, Throttle with rails of limited rates, for tests
+// of what lies above.
 package transporttest
