@@ -63,9 +63,10 @@ func (p *Plan) ready() int {
 }
 
 // nextGradual cuts the next range off the file at index i, which is ready.
-func (p *Plan) nextGradual(i int) Unit {
-	c, last, _ := p.gradual[i].next(int64(p.cfg.SlotSize))
+func (p *Plan) nextGradual(i int, room int64) Unit {
+	c, last, _ := p.gradual[i].next(room)
 	p.gradual[i].at += c.Len
+	p.count(c, 1) // Left counts it by itself
 	if last {
 		p.gradual = append(p.gradual[:i], p.gradual[i+1:]...)
 	}

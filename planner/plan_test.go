@@ -27,37 +27,37 @@ func TestNextHandsOut(t *testing.T) {
 		want  []Unit
 	}{
 		"nothing":                          {nil, nil},
-		"an empty file as a chunk of none": {[]File{{ID: 1}}, []Unit{{[]Chunk{whole(1, 0)}}}},
+		"an empty file as a chunk of none": {[]File{{ID: 1}}, []Unit{{Chunks: []Chunk{whole(1, 0)}}}},
 		"small files together": {
 			[]File{{ID: 1, Size: 400}, {ID: 2, Size: 600}, {ID: 3, Size: 1}},
-			[]Unit{{[]Chunk{whole(1, 400), whole(2, 600)}}, {[]Chunk{whole(3, 1)}}}},
+			[]Unit{{Chunks: []Chunk{whole(1, 400), whole(2, 600)}}, {Chunks: []Chunk{whole(3, 1)}}}},
 		"no more chunks than allowed": {
 			[]File{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4}, {ID: 5}},
-			[]Unit{{[]Chunk{whole(1, 0), whole(2, 0), whole(3, 0), whole(4, 0)}}, {[]Chunk{whole(5, 0)}}}},
-		"a file of exactly one slot whole": {[]File{{ID: 1, Size: 1000}}, []Unit{{[]Chunk{whole(1, 1000)}}}},
+			[]Unit{{Chunks: []Chunk{whole(1, 0), whole(2, 0), whole(3, 0), whole(4, 0)}}, {Chunks: []Chunk{whole(5, 0)}}}},
+		"a file of exactly one slot whole": {[]File{{ID: 1, Size: 1000}}, []Unit{{Chunks: []Chunk{whole(1, 1000)}}}},
 		"a large file in ranges": {
 			[]File{{ID: 1, Size: 2001}},
 			[]Unit{
-				{[]Chunk{{ID: 1, Len: 1000, Size: 2001}}},
-				{[]Chunk{{ID: 1, Off: 1000, Len: 1000, Size: 2001}}},
-				{[]Chunk{{ID: 1, Off: 2000, Len: 1, Size: 2001}}}}},
+				{Chunks: []Chunk{{ID: 1, Len: 1000, Size: 2001}}},
+				{Chunks: []Chunk{{ID: 1, Off: 1000, Len: 1000, Size: 2001}}},
+				{Chunks: []Chunk{{ID: 1, Off: 2000, Len: 1, Size: 2001}}}}},
 		"a sparse file at once": {
 			[]File{{ID: 1, Size: 5000, Sparse: true}},
-			[]Unit{{[]Chunk{{ID: 1, Len: 5000, Size: 5000, Sparse: true}}}}},
+			[]Unit{{Chunks: []Chunk{{ID: 1, Len: 5000, Size: 5000, Sparse: true}}}}},
 		"only what is missing": {
 			[]File{{ID: 1, Size: 5000, Missing: []Range{{Off: 100, Len: 50}, {Off: 1500, Len: 1200}}}},
 			[]Unit{
-				{[]Chunk{{ID: 1, Off: 100, Len: 50, Size: 5000}}},
-				{[]Chunk{{ID: 1, Off: 1500, Len: 1000, Size: 5000}}},
-				{[]Chunk{{ID: 1, Off: 2500, Len: 200, Size: 5000}}}}},
+				{Chunks: []Chunk{{ID: 1, Off: 100, Len: 50, Size: 5000}}},
+				{Chunks: []Chunk{{ID: 1, Off: 1500, Len: 1000, Size: 5000}}},
+				{Chunks: []Chunk{{ID: 1, Off: 2500, Len: 200, Size: 5000}}}}},
 		"what is missing of a sparse file": {
 			[]File{{ID: 1, Size: 5000, Sparse: true, Missing: []Range{{Off: 100, Len: 4000}}}},
-			[]Unit{{[]Chunk{{ID: 1, Off: 100, Len: 4000, Size: 5000, Sparse: true}}}}},
+			[]Unit{{Chunks: []Chunk{{ID: 1, Off: 100, Len: 4000, Size: 5000, Sparse: true}}}}},
 		"large and small in turns": {
 			[]File{{ID: 1, Size: 2000}, {ID: 2, Size: 900}, {ID: 3, Size: 900}},
 			[]Unit{
-				{[]Chunk{{ID: 1, Len: 1000, Size: 2000}}}, {[]Chunk{whole(2, 900)}},
-				{[]Chunk{{ID: 1, Off: 1000, Len: 1000, Size: 2000}}}, {[]Chunk{whole(3, 900)}}}},
+				{Chunks: []Chunk{{ID: 1, Len: 1000, Size: 2000}}}, {Chunks: []Chunk{whole(2, 900)}},
+				{Chunks: []Chunk{{ID: 1, Off: 1000, Len: 1000, Size: 2000}}}, {Chunks: []Chunk{whole(3, 900)}}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +72,39 @@ func TestNextHandsOut(t *testing.T) {
 				t.Error("not empty after the last unit")
 			}
 		})
+	}
+}
+
+// Who wants less than a slot gets it: of ranges, of small files; but no half of a small file.
+func TestUnitsAreCutToTheRoomThereIs(t *testing.T) {
+	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
+	p.Add(File{ID: 1, Size: 1500})
+	p.Add(File{ID: 2, Size: 200})
+	p.Add(File{ID: 3, Size: 900})
+	for i, want := range []struct {
+		room int
+		unit []Chunk
+		left Left
+	}{
+		{300, []Chunk{{ID: 1, Len: 300, Size: 1500}}, Left{2300, 3}},
+		{300, []Chunk{{ID: 2, Len: 200, Size: 200}}, Left{2100, 2}},
+		{300, []Chunk{{ID: 1, Off: 300, Len: 300, Size: 1500}}, Left{1800, 2}},
+		{2000, []Chunk{{ID: 3, Len: 900, Size: 900}}, Left{900, 1}},
+		{899, []Chunk{{ID: 1, Off: 600, Len: 899, Size: 1500}}, Left{1, 1}},
+		{899, []Chunk{{ID: 1, Off: 1499, Len: 1, Size: 1500}}, Left{}},
+	} {
+		u, ok := p.NextWithin(want.room)
+		if diff := cmp.Diff(want.unit, u.Chunks); !ok || diff != "" || p.Left() != want.left || (u.Room == want.room) != (want.room < testSlot) {
+			t.Errorf("%d: %v, room %d, %+v left (-want +got):\n%s", i, ok, u.Room, p.Left(), diff)
+		}
+	}
+	p.GiveBack(Chunk{ID: 3, Len: 900, Size: 900})
+	if u, ok := p.NextWithin(899); ok {
+		t.Errorf("half of a small file: %+v", u)
+	}
+	p.GiveBack(Chunk{ID: 1, Off: 100, Len: 900, Size: 1500})
+	if u, ok := p.NextWithin(400); !ok || u.Chunks[0].Off != 100 || u.Chunks[0].Len != 400 || p.Left() != (Left{1400, 2}) {
+		t.Errorf("of what was given back: %+v, %+v left", u, p.Left())
 	}
 }
 
@@ -143,12 +176,25 @@ func play(t *testing.T, seed uint64, cfg Config) []Unit {
 		add()
 	}
 	for {
-		u, ok := p.Next()
+		room := cfg.SlotSize
+		if rng.IntN(2) == 0 {
+			room = 1 + rng.IntN(cfg.SlotSize)
+		}
+		before := p.Left()
+		u, ok := p.NextWithin(room)
+		if !ok && room < cfg.SlotSize && !p.Empty() {
+			continue // another has the room
+		}
 		if !ok {
 			break
 		}
 		all = append(all, u)
-		checkUnit(t, cfg, u)
+		small := cfg
+		small.SlotSize = room
+		checkUnit(t, small, u)
+		if got := p.Left().Bytes + bytesOf(u); got != before.Bytes {
+			t.Fatalf("%d bytes were left, and then with the unit %d", before.Bytes, got)
+		}
 		for _, c := range u.Chunks {
 			carry(t, rng, p, c, sizes, seen[c.ID])
 		}
@@ -156,10 +202,20 @@ func play(t *testing.T, seed uint64, cfg Config) []Unit {
 			add()
 		}
 	}
+	if p.Left() != (Left{}) {
+		t.Errorf("left in the end: %+v", p.Left())
+	}
 	for id, size := range sizes {
 		checkOnce(t, id, size, seen[id])
 	}
 	return all
+}
+
+func bytesOf(u Unit) (n int64) {
+	for _, c := range u.Chunks {
+		n += c.Len
+	}
+	return n
 }
 
 func checkUnit(t *testing.T, cfg Config, u Unit) {
@@ -214,7 +270,9 @@ func checkOnce(t *testing.T, id uint64, size int64, seen map[int64]int) {
 
 func TestAGradualFileIsHandedOutAsFarAsItMayBe(t *testing.T) {
 	p := New(Config{SlotSize: testSlot, MaxChunks: 4})
-	c := func(off, n, size int64) []Unit { return []Unit{{[]Chunk{{ID: 1, Off: off, Len: n, Size: size}}}} }
+	c := func(off, n, size int64) []Unit {
+		return []Unit{{Chunks: []Chunk{{ID: 1, Off: off, Len: n, Size: size}}}}
+	}
 	steps := []struct {
 		name string
 		do   func()

@@ -28,6 +28,7 @@ func (c Chunk) Whole() bool { return c.Off == 0 && c.Len == c.Size }
 // one range of a sparse file, of any length, for the taker to trim.
 type Unit struct {
 	Chunks []Chunk
+	Room   int // no more data bytes than these are wanted at once; 0: as many as the slot takes
 }
 
 // Config says what a slot holds.
