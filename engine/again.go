@@ -233,6 +233,8 @@ func addRails(before, now []RailReport) []RailReport {
 		}
 		all[i].Bytes += r.Bytes
 		all[i].Streams = max(all[i].Streams, r.Streams)
+		r.Slow += all[i].Slow
+		all[i].RailHealth = r.RailHealth
 		if r.Peer != "" {
 			all[i].Peer = r.Peer
 		}

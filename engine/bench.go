@@ -293,8 +293,9 @@ func (st *benchStream) frame(ctx context.Context, size int, fresh bool) error {
 
 // judge takes results in place of a transfer's: a frame that did not verify ends it.
 func (b *bencher) judge(m *wire.Results) error {
+	now := time.Now()
 	for _, id := range m.Units {
-		b.unit(id)
+		b.unit(id, now)
 	}
 	if len(m.Corrupt) > 0 {
 		return fmt.Errorf("a frame was damaged on its way: %w", ErrVerify)

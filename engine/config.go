@@ -249,6 +249,9 @@ type Observer interface {
 	// Stalled is called when the server answers but has confirmed nothing for so long of
 	// what is under way to it: a slow disk is waited for.
 	Stalled(d time.Duration)
+	// RailChanged is called when a rail is given less than it takes, for it is slow beside the
+	// others, or again as much as it takes.
+	RailChanged(c RailChange)
 	// Scarce is called once it is known that the files to be sent need more bytes than
 	// the server has free.
 	Scarce(need, free uint64)
@@ -312,6 +315,8 @@ type RailReport struct {
 	Peer    string // the rail of the other side that it is joined with; "" at a receiver
 	Streams int
 	Bytes   uint64 // frame data sent
+
+	RailHealth // at a sender
 }
 
 // Report is what came of a transfer.

@@ -17,7 +17,8 @@ type living struct {
 	cancel context.CancelCauseFunc
 	unheed func() bool   // ends that the workers are woken when ctx ends
 	fenced chan struct{} // closed then
-	acked  int           // units with a result; under sender.mu
+	acked  int           // units with a result; under sender.mu, as is
+	rail   *railHealth   // that it is joined on; nil: not yet
 }
 
 // begin has the end of a stream heard of. forget must be called.
@@ -59,7 +60,7 @@ func (s *sender) takeFenced(m *wire.Fenced) {
 	}
 	close(l.fenced)
 	l.cancel(fmt.Errorf("%w: %s", errStreamLost, text))
-	s.wake.Broadcast()
+	s.wakeAll()
 }
 
 func isClosed(ch <-chan struct{}) bool {
@@ -93,7 +94,7 @@ var errBroken = errors.New("the stream is broken")
 // broke says whether an error is one of a stream, which others can stand in for.
 func broke(err error) bool {
 	var stream *transport.StreamError
-	return errors.As(err, &stream) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken)
+	return errors.As(err, &stream) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken) || errors.Is(err, errLate)
 }
 
 // replace takes what a broken stream carried and has no result to the others. Not
@@ -108,12 +109,16 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 		}
 	}
 	cause = withPeersReason(st, cause)
+	now := time.Now()
 	s.mu.Lock()
 	var lost []sent
 	for id, u := range s.units {
 		if u.key == st.key {
 			lost = append(lost, u)
 			delete(s.units, id)
+			if u.rail != nil {
+				u.rail.lost(u.cost, now)
+			}
 		}
 	}
 	progress := st.living.acked > 0
@@ -126,6 +131,10 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 		bytes += u.bytes
 	}
 	s.count.carriedAgain.Add(bytes)
+	if errors.Is(cause, errLate) {
+		s.rest(st, bytes)
+		return nil
+	}
 	st.lane.count.broken.Add(1)
 	s.log.Warn("a stream broke, others carry what it had under way", "rail", st.lane.rail, "stream", st.key.stream, "bytes", bytes, "error", cause)
 	s.routes.broke(st.lane, fmt.Errorf("rail %s: %w", st.lane.rail, cause), progress, time.Now())
@@ -167,6 +176,7 @@ func (o *opening) open(ctx context.Context) (*joined, error) {
 		st, err := o.over(ctx, c.route, c.lane)
 		if err == nil {
 			s.routes.joined(c.lane)
+			s.railJoined(st)
 			return st, nil
 		}
 		if ctx.Err() != nil {

@@ -205,6 +205,9 @@ func (teller) Lost(error, time.Duration) {}
 // Stalled implements Observer.
 func (teller) Stalled(time.Duration) {}
 
+// RailChanged implements Observer: it is in the log.
+func (teller) RailChanged(RailChange) {}
+
 // Scarce implements Observer.
 func (teller) Scarce(uint64, uint64) {}
 

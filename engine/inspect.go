@@ -195,7 +195,7 @@ func (in *inspector) fresh() {
 // judge takes results in place of a transfer's.
 func (in *inspector) judge(m *wire.Results) error {
 	for i, id := range append(m.Units, m.Corrupt...) {
-		if in.unit(id).chunks == nil {
+		if in.unit(id, time.Now()).chunks == nil {
 			continue // of a proof that is over, or of none
 		}
 		select {

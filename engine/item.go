@@ -188,7 +188,7 @@ func (s *sender) settle(it *item) {
 	delete(s.open, it.e.ID)
 	s.window.Release(1)
 	if s.walked && len(s.open) == 0 {
-		s.wake.Broadcast()
+		s.wakeAll()
 	}
 }
 

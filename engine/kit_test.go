@@ -217,6 +217,7 @@ type watch struct {
 	stalled  atomic.Int64
 	chosen   []choice
 	would    []string
+	rails    []engine.RailChange
 }
 
 // choice is what an observer heard of a transport.
@@ -228,6 +229,12 @@ type choice struct {
 func (w *watch) Lost(error, time.Duration) { w.lost.Add(1) }
 
 func (w *watch) Stalled(time.Duration) { w.stalled.Add(1) }
+
+func (w *watch) RailChanged(c engine.RailChange) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rails = append(w.rails, c)
+}
 
 func (w *watch) Scarce(need, free uint64) { w.scarce.Add(1) }
 

@@ -35,6 +35,7 @@ type lane struct {
 	err   error     // the last one
 	next  time.Time // not to be tried before
 	shut  time.Time // when no stream came about on it last
+	rest  time.Time // not to be tried before, as long as others run
 }
 
 // fail notes a failure. The first in a row is answered at once.

@@ -107,7 +107,7 @@ func (m *Meter) leave(r *receiver, err error) {
 	delete(m.live, r)
 	list := r.railReadings(shown)
 	for i := range list {
-		list[i].Streams = 0
+		list[i].Streams, list[i].RailHealth = 0, RailHealth{}
 	}
 	addRailReadings(m.rails, list)
 	if !shown {
@@ -193,6 +193,7 @@ func addRailReadings(to map[railKey]RailReading, list []RailReading) {
 		all.Broken += c.Broken
 		all.Waited += c.Waited
 		all.Streams += c.Streams
+		all.RailHealth.join(c.RailHealth)
 		to[k] = all
 	}
 }

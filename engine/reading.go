@@ -36,6 +36,8 @@ type RailReading struct {
 	Broken          uint64        // streams
 	Waited          time.Duration // sending: for credits; receiving: for frames; of all streams
 	Streams         int           // joined now
+
+	RailHealth // sending: as of the session that is worst off with it
 }
 
 // QuotaReading is what sessions have booked of a Quota.
@@ -152,27 +154,28 @@ func (r *receiver) fileCounts() FileCounts {
 // railReadings is what its rails have carried. begun: it may be one that sends.
 func (r *receiver) railReadings(begun bool) []RailReading {
 	var list []RailReading
-	add := func(c *railCount, way Direction) {
+	add := func(c *railCount, way Direction, well RailHealth) {
 		if c.frames.Load() == 0 && c.streams.Load() == 0 {
 			return
 		}
 		list = append(list, RailReading{
 			Transport: c.transport, Name: c.name, Direction: way, Bytes: c.bytes.Load(), Frames: c.frames.Load(),
-			Broken: c.broken.Load(), Waited: time.Duration(c.waited.Load()), Streams: int(c.open.Load()),
+			Broken: c.broken.Load(), Waited: time.Duration(c.waited.Load()), Streams: int(c.open.Load()), RailHealth: well,
 		})
 	}
 	if in := r.watched.Load(); in != nil {
 		in.mu.Lock()
 		for _, c := range in.rails {
-			add(c, Receiving)
+			add(c, Receiving, RailHealth{})
 		}
 		in.mu.Unlock()
 	}
-	if begun && r.giving.sender != nil {
-		if ways := r.giving.sender.watched.Load(); ways != nil {
+	if begun && r.giving.sender != nil { // not before: it is not there yet
+		s := r.giving.sender
+		if ways := s.watched.Load(); ways != nil {
 			for _, way := range ways.all {
 				for _, l := range way.lanes {
-					add(l.count, Sending)
+					add(l.count, Sending, s.healthOf(l.count))
 				}
 			}
 		}

@@ -117,11 +117,15 @@ func (r *routes) choose(stream uint32, now time.Time) (choice, error) {
 		running := r.running()
 		for k := range n {
 			l := way.lanes[(at+k)%n]
-			if !now.Before(l.next) && (running || !r.tried(l)) {
+			if !now.Before(l.next) && (running && !now.Before(l.rest) || !running && !r.tried(l)) {
 				return choice{route: way, lane: l, passed: passed}, nil
 			}
 			if running {
-				return choice{until: home.next, passed: passed}, nil
+				until := home.next
+				if home.rest.After(until) {
+					until = home.rest
+				}
+				return choice{until: until, passed: passed}, nil
 			}
 		}
 		switch {
@@ -199,6 +203,24 @@ func (r *routes) broke(l *lane, err error, progress bool, now time.Time) {
 		l.fails = 0
 	}
 	r.note(l, err, now)
+}
+
+// rests notes one that was ended for its rail to have nothing for a while.
+func (r *routes) rests(l *lane, until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.alive--
+	l.rest = until
+}
+
+// several says whether there is more than one rail, of one transport.
+func (r *routes) several() bool {
+	for _, way := range r.all {
+		if len(way.lanes) > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // progress notes that something was acknowledged: it isn't hopeless.

@@ -148,6 +148,7 @@ func (s *sender) over(all []*route) {
 	if !s.cfg.EveryRail {
 		s.spareSlow()
 	}
+	s.judged(all)
 	s.watched.Store(s.routes)
 	if z, ok := all[0].transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
 		if d, ok := s.cfg.Source.(directSource); ok {
@@ -207,6 +208,7 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 	s.streams = min(s.streams, all)
 	s.slots = max(min(s.slots, all/s.streams, transport.MaxSlots), 1)
 	s.routes.spread(s.streams)
+	s.health.slot = int64(s.room(s.slotSize))
 	// One thread writes a file at a time, 1.9 GB/s by the costs in docs/planning.md: so each
 	// stream has a large file of its own, if there are so many.
 	s.plan = planner.New(planner.Config{SlotSize: s.room(s.slotSize), MaxChunks: wire.MaxChunks, Files: s.streams})

@@ -27,7 +27,7 @@ type sender struct {
 	asked   bool         // by the other side, which dials
 	ordered bool         // files go in order
 	reader  StreamReader // what there is can be read only once; nil: it can be at any time
-	held    *ring        // of that; under mu
+	kept    *ring        // of that; under mu
 
 	settling settlingSource // nil: it does not want to know
 
@@ -51,6 +51,8 @@ type sender struct {
 
 	mu       sync.Mutex
 	wake     *sync.Cond // workers wait here for units
+	held     *sync.Cond // and here those whose rail may take none of those that there are
+	health   *health
 	plan     *planner.Plan
 	open     map[uint64]*item // announced, no result yet
 	units    map[uint64]sent  // carried, no result yet
@@ -91,6 +93,11 @@ type sent struct {
 	key    streamKey
 	chunks []wire.Chunk
 	bytes  uint64 // of files, holes included
+	data   int    // bytes of them that cross
+
+	rail *railHealth // nil: nobody judges it
+	cost int64
+	at   time.Time
 }
 
 // counters is what has been seen and done so far.
@@ -112,6 +119,7 @@ type railCount struct {
 	peer            atomic.Pointer[string] // the rail its last stream was joined with
 	streams, open   atomic.Int64           // there were at most; joined now
 	bytes, frames   atomic.Uint64
+	health          *railHealth   // of a sender's, under its mu; nil: nobody judges it
 	broken          atomic.Uint64 // streams
 	waited          atomic.Int64  // for the next slot or frame, of all streams, ns
 }
@@ -136,7 +144,7 @@ func newSender(cfg SendConfig) *sender {
 		started: time.Now(),
 		meter:   NewMeter(), // nobody reads it, unless give puts the server's here
 	}
-	s.wake = sync.NewCond(&s.mu)
+	s.wake, s.held, s.health = sync.NewCond(&s.mu), sync.NewCond(&s.mu), &health{}
 	s.walking = newClock(s.started)
 	s.crowd = newCrowd(s.started, s.walking)
 	s.meet, s.results = s.greet, s.takeResults
@@ -154,17 +162,17 @@ func (s *sender) setWindow(n int) {
 
 func (s *sender) wakeWorkers() {
 	s.mu.Lock()
-	s.wake.Broadcast()
+	s.wakeAll()
 	s.mu.Unlock()
 }
 
 // takeUnit waits for the next unit, for patience at most: then the error is
 // errIdle. 0 waits for ever. false: there will be none any more. The time goes on the
-// worker's account, which may be nil.
-func (s *sender) takeUnit(ctx context.Context, patience time.Duration, account *clock) (planner.Unit, bool, error) {
+// worker's account, which may be nil, as may its rail.
+func (s *sender) takeUnit(ctx context.Context, patience time.Duration, rail *railHealth, account *clock) (planner.Unit, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	idle := false
+	idle, awake := false, true
 	defer func() {
 		if idle {
 			s.crowd.change(0, -1)
@@ -175,7 +183,8 @@ func (s *sender) takeUnit(ctx context.Context, patience time.Duration, account *
 		if ctx.Err() != nil {
 			return planner.Unit{}, false, context.Cause(ctx)
 		}
-		if u, ok := s.plan.Next(); ok {
+		u, ok, held := s.nextUnit(rail)
+		if ok {
 			// One call of need or giveBack wakes one worker, and may have put in
 			// line what is enough for many: each wakes the next.
 			if !s.plan.Empty() {
@@ -200,7 +209,7 @@ func (s *sender) takeUnit(ctx context.Context, patience time.Duration, account *
 			account.to(DoingIdle)
 			s.crowd.change(0, 1)
 		}
-		s.wake.Wait()
+		awake = s.waitForUnit(rail, held, awake)
 	}
 }
 
@@ -230,14 +239,18 @@ func (s *sender) items(u planner.Unit, into []*item) []*item {
 }
 
 // record notes a unit before it is sent, so that its result finds it.
-func (s *sender) record(key streamKey, chunks []wire.Chunk, bytes uint64) uint64 {
+func (s *sender) record(key streamKey, rail *railHealth, f filled) uint64 {
+	u := sent{key: key, chunks: f.chunks, bytes: f.bytes, data: f.used, rail: rail, at: time.Now(), cost: int64(f.used + chunkCost*len(f.chunks))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.units) == 0 {
 		s.heardOf() // what comes now is waited for from now on
 	}
 	s.lastUnit++
-	s.units[s.lastUnit] = sent{key: key, chunks: chunks, bytes: bytes}
+	s.units[s.lastUnit] = u
+	if rail != nil {
+		rail.sent(u.cost, u.at)
+	}
 	return s.lastUnit
 }
 
@@ -273,7 +286,7 @@ func (s *sender) snapshot() Snapshot {
 		for _, r := range rails {
 			n := int(r.streams.Load())
 			snap.StreamsRun += n
-			snap.Rails = append(snap.Rails, RailReport{Name: r.name, Peer: r.peerName(), Streams: n, Bytes: r.bytes.Load()})
+			snap.Rails = append(snap.Rails, RailReport{Name: r.name, Peer: r.peerName(), Streams: n, Bytes: r.bytes.Load(), RailHealth: s.healthOf(r)})
 		}
 	}
 	return snap

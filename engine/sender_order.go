@@ -122,7 +122,7 @@ func (s *sender) needInOrder(it *item, have []wire.Range) error {
 		s.count.bytesDone.Add(uint64(from))
 	}
 	switch {
-	case o.needed || it.e.Stream && s.held != nil:
+	case o.needed || it.e.Stream && s.kept != nil:
 		return fmt.Errorf("entry %d is needed twice: %w", it.e.ID, ErrProtocol)
 	case !it.e.Stream:
 		o.needed = true
@@ -132,10 +132,10 @@ func (s *sender) needInOrder(it *item, have []wire.Range) error {
 		return nil
 	}
 	var err error
-	if s.held, err = newRing(); err != nil {
+	if s.kept, err = newRing(); err != nil {
 		return err
 	}
-	o.held, o.needed = s.held, true
+	o.held, o.needed = s.kept, true
 	s.plan.AddGradual(it.e.ID, 0, planner.Unknown)
 	s.crew.run(func(context.Context) error { return s.readStream(it) })
 	return nil
@@ -215,9 +215,9 @@ func (w *sendWorker) fillHeld(it *item, c planner.Chunk, space []byte, f *filled
 func (s *sender) freeHeld() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held != nil {
-		s.held.close()
-		s.held = nil
+	if s.kept != nil {
+		s.kept.close()
+		s.kept = nil
 	}
 }
 

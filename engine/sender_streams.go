@@ -22,6 +22,9 @@ func (s *sender) runStreams(c *crew) error {
 	entries := make(chan wire.Entry, announceBatch*2)
 	c.run(func(ctx context.Context) error { return s.walk(ctx, entries) })
 	c.run(func(ctx context.Context) error { return s.announce(ctx, entries) })
+	if s.routes.several() {
+		c.run(s.watchRails)
+	}
 	for i := range s.streams {
 		err := workers.run(func() error { return s.work(c.ctx, uint32(i)) })
 		if err != nil {
@@ -53,6 +56,7 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 		account.joined(st.lane.rail)
 		s.crowd.change(1, 0)
 		err = s.feed(ctx, st)
+		s.railLeft(st)
 		s.crowd.change(-1, 0)
 		account.to(DoingJoin)
 		if err != nil && ctx.Err() == nil && broke(err) {

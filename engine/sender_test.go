@@ -22,7 +22,7 @@ func TestOneFileWakesEveryWorkerItHasUnitsFor(t *testing.T) {
 		var took atomic.Int64
 		for range workers {
 			go func() {
-				if _, ok, err := s.takeUnit(context.Background(), 0, nil); ok && err == nil {
+				if _, ok, err := s.takeUnit(context.Background(), 0, nil, nil); ok && err == nil {
 					took.Add(1)
 				}
 			}()
@@ -72,10 +72,10 @@ func TestASlowDiskIsNamed(t *testing.T) {
 		}{{0, time.Minute, 0}, {2, 9 * time.Second, 0}, {0, time.Minute, 1}, {-1, 8 * time.Second, 1}, {0, time.Minute, 2}, {-1, time.Minute, 2}} {
 			if step.units > 0 {
 				for range step.units {
-					s.record(streamKey{}, nil, 1)
+					s.record(streamKey{}, nil, filled{bytes: 1})
 				}
 			} else if step.units < 0 {
-				s.unit(s.lastUnit)
+				s.unit(s.lastUnit, time.Now())
 				s.lastUnit--
 				s.heardOf()
 			}
@@ -87,7 +87,7 @@ func TestASlowDiskIsNamed(t *testing.T) {
 		}
 		// One that is frozen has no slow disk.
 		mute.Store(true)
-		s.record(streamKey{}, nil, 1)
+		s.record(streamKey{}, nil, filled{bytes: 1})
 		<-time.After(time.Minute)
 		synctest.Wait()
 		if o.stalled.Load() != 2 {
@@ -112,7 +112,7 @@ func TestAWaitingWorkerEndsWithItsSession(t *testing.T) {
 		for i := range uint32(8) {
 			l := s.begin(ctx, streamKey{stream: i})
 			go func() {
-				_, _, err := s.takeUnit(l.ctx, 0, nil)
+				_, _, err := s.takeUnit(l.ctx, 0, nil, nil)
 				done <- err
 			}()
 		}

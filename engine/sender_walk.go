@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"scp_rdma/localfs"
 	"scp_rdma/planner"
@@ -98,7 +99,7 @@ func (s *sender) announce(_ context.Context, in <-chan wire.Entry) error {
 	}
 	s.mu.Lock()
 	s.walked = true
-	s.wake.Broadcast()
+	s.wakeAll()
 	s.mu.Unlock()
 	return nil
 }
@@ -270,15 +271,16 @@ func (s *sender) takeResults(m *wire.Results) error {
 		s.heardOf()
 		s.routes.progress()
 	}
+	now := time.Now()
 	for _, id := range m.Units {
-		u := s.unit(id)
+		u := s.unit(id, now)
 		s.count.bytesDone.Add(u.bytes)
 		s.acknowledged(u)
 	}
 	for _, id := range m.Corrupt {
 		s.count.damaged.Add(1)
 		s.log.Info("a frame did not verify, sending it again", "unit", id)
-		if err := s.requeue(s.unit(id), true); err != nil {
+		if err := s.requeue(s.unit(id, now), true); err != nil {
 			return err
 		}
 	}
@@ -304,15 +306,19 @@ func (s *sender) takeResults(m *wire.Results) error {
 		}
 		s.settle(it)
 	}
+	s.held.Broadcast() // a rail may have room for more
 	return nil
 }
 
 // unit takes a unit out of the table of those without a result.
-func (s *sender) unit(id uint64) sent {
+func (s *sender) unit(id uint64, now time.Time) sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.units[id]
 	delete(s.units, id)
+	if u.rail != nil {
+		s.health.acked(u.rail, u.cost, u.data, now.Sub(u.at), now)
+	}
 	if l := s.live[u.key]; l != nil {
 		l.acked++
 	}

@@ -59,7 +59,11 @@ func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, err
 		}
 		w.clock.to(DoingRead)
 		begun := time.Now()
-		f, err := w.fill(u, w.space(slot))
+		space := w.space(slot)
+		if u.Room > 0 {
+			space = space[:min(u.Room, len(space))]
+		}
+		f, err := w.fill(u, space)
 		if err != nil {
 			w.stream.Discard(slot)
 			return false, err
@@ -79,7 +83,7 @@ func (w *sendWorker) next(ctx context.Context) (planner.Unit, bool, error) {
 	if w.unflushed {
 		patience = idleFlush
 	}
-	u, ok, err := w.s.takeUnit(ctx, patience, w.clock)
+	u, ok, err := w.s.takeUnit(ctx, patience, w.count.health, w.clock)
 	if !errors.Is(err, errIdle) {
 		return u, ok, err
 	}
@@ -90,7 +94,7 @@ func (w *sendWorker) next(ctx context.Context) (planner.Unit, bool, error) {
 		return u, false, err
 	}
 	w.unflushed = false
-	return w.s.takeUnit(ctx, 0, w.clock)
+	return w.s.takeUnit(ctx, 0, w.count.health, w.clock)
 }
 
 // filled is what fill has put into a slot.
@@ -217,7 +221,7 @@ func (w *sendWorker) send(ctx context.Context, slot *transport.Slot, f filled) e
 		return err
 	}
 	head := wire.FrameHead{
-		Stream: w.key.stream, Epoch: w.key.epoch, Unit: w.s.record(w.key, f.chunks, f.bytes),
+		Stream: w.key.stream, Epoch: w.key.epoch, Unit: w.s.record(w.key, w.count.health, f),
 		DataLen: uint32(f.used), Chunks: f.chunks, Protection: protection,
 	}
 	if protection == wire.ProtectXXH3 {

@@ -121,6 +121,18 @@ func railFamilies() []family {
 			},
 		}
 	}
+	sends := func(name, help string, value func(engine.RailReading) float64) family {
+		return family{
+			Name: name, Type: gauge, Help: help, Labels: []string{"transport", "rail"},
+			values: func(r reading, put put) {
+				for _, c := range r.Rails {
+					if c.Direction == engine.Sending {
+						put(value(c), c.Transport, c.Name)
+					}
+				}
+			},
+		}
+	}
 	waited := func(name, help string, way engine.Direction) family {
 		return family{
 			Name: name, Type: counter, Help: help, Labels: []string{"transport", "rail"},
@@ -138,6 +150,9 @@ func railFamilies() []family {
 		rail("scp_rdma_rail_frames_total", counter, "Frames that a rail carried.", func(c engine.RailReading) float64 { return float64(c.Frames) }),
 		rail("scp_rdma_rail_streams", gauge, "Streams that are joined on a rail now.", func(c engine.RailReading) float64 { return float64(c.Streams) }),
 		rail("scp_rdma_rail_streams_broken_total", counter, "Streams that broke; others carried what they had under way.", func(c engine.RailReading) float64 { return float64(c.Broken) }),
+		sends("scp_rdma_rail_state", "Sending: what a rail is given: 0 as much as it takes, 1 less, 2 nothing but probes, in the session that is worst off with it.", func(c engine.RailReading) float64 { return float64(c.State) }),
+		sends("scp_rdma_rail_speed_bytes_per_second", "Sending: what a rail carries while it has something to carry, lately, of all sessions.", func(c engine.RailReading) float64 { return c.Rate }),
+		sends("scp_rdma_rail_latency_seconds", "Sending: what a frame takes until its result is there, lately, in the session where that is longest.", func(c engine.RailReading) float64 { return c.Latency.Seconds() }),
 		waited("scp_rdma_rail_credit_wait_seconds_total", "Time that sending streams waited for credits: the client writes more slowly than it is sent to.", engine.Sending),
 		waited("scp_rdma_rail_frame_wait_seconds_total", "Time that receiving streams waited for frames: the client, or the way to it, is what is slow.", engine.Receiving),
 	}

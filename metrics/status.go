@@ -80,6 +80,7 @@ type rail struct {
 	Name      string   `json:"name"`
 	Streams   int      `json:"streams"`
 	Broken    uint64   `json:"streams_broken"`
+	State     string   `json:"state"`
 	Received  uint64   `json:"received_bytes"`
 	Sent      uint64   `json:"sent_bytes"`
 	In        []uint64 `json:"receive_rates"` // bytes a second, oldest first
@@ -173,7 +174,7 @@ func (s *Server) rails(list []engine.RailReading) []rail {
 			}
 			k := railOf{c.Transport, c.Name}
 			out = append(out, rail{
-				Transport: c.Transport, Name: c.Name,
+				Transport: c.Transport, Name: c.Name, State: c.State.String(),
 				In: s.history.read(k, engine.Receiving), Out: s.history.read(k, engine.Sending),
 			})
 			i = len(out) - 1
@@ -183,6 +184,7 @@ func (s *Server) rails(list []engine.RailReading) []rail {
 		r.Broken += c.Broken
 		if c.Direction == engine.Sending {
 			r.Sent += c.Bytes
+			r.State = c.State.String()
 		} else {
 			r.Received += c.Bytes
 		}

@@ -140,6 +140,25 @@ func TestTwoRailsCarryOneTransferTogether(t *testing.T) {
 	}
 }
 
+// A rail that is slow beside the other is named, and all arrives.
+func TestASlowRailIsNamed(t *testing.T) {
+	const size = 128 << 20
+	a, _, srv := railed(t, 400, 40)
+	file := filepath.Join(folder(t, root()), "file")
+	write(t, file, bytesOf(1, size))
+	line := a.in(setting.bin, "-j", "4", "-d", "rail1,rail2", "--rails", "--json", file, "10.77.1.2:")
+	r := run(t, root(), line[0], line[1:]...)
+	r.wants(t, 0)
+	r.says(t, "warning: rail rail2 is slow", "scp_rdma bench -d rail2 HOST")
+	arrived(t, filepath.Join(srv.dir, "file"), bytesOf(1, size))
+	for _, want := range []string{`"event":"rail"`, `"rail":"rail2","best":"rail1","state":"less"`} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("no %s in %s", want, r.out)
+		}
+	}
+	srv.stop(t)
+}
+
 func TestARailThatIsNotThereIsNamedWithThoseThatAre(t *testing.T) {
 	srv := serve(t, nobody(), folder(t, nobody()))
 	file := filepath.Join(folder(t, nobody()), "file")

@@ -42,6 +42,8 @@ type console struct {
 	again    bool            // it was
 	waiting  bool            // it has been said that the server is busy
 	deaf     bool            // stdout can't be written to
+
+	slow map[string]engine.RailState // what was told of rails
 }
 
 func newConsole(e env, o *options) *console {
@@ -368,7 +370,7 @@ func (c *console) summary(r *engine.Report, done bool) {
 	if done {
 		lines = append(lines, c.left.lines(c.dry)...)
 	}
-	if c.rails {
+	if c.rails || c.why && len(r.Rails) > 1 {
 		lines = append(lines, pairing(r)...)
 	}
 	if c.why && done && !c.dry {

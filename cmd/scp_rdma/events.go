@@ -30,6 +30,10 @@ type event struct {
 	Link      string   `json:"link,omitempty"`
 	Transport string   `json:"transport,omitempty"`
 	Passed    []string `json:"passed,omitempty"`
+	Rail      string   `json:"rail,omitempty"`
+	Best      string   `json:"best,omitempty"`
+	State     string   `json:"state,omitempty"`
+	Part      *float64 `json:"part,omitempty"`
 	Sum       string   `json:"sum,omitempty"`
 	SumKind   string   `json:"algorithm,omitempty"`
 
@@ -113,6 +117,25 @@ type eventRail struct {
 	Peer    string `json:"peer"`
 	Streams int    `json:"streams"`
 	Bytes   uint64 `json:"bytes"`
+
+	*eventHealth // nil: only the other side knows
+}
+
+// eventHealth is what a sender makes of a rail.
+type eventHealth struct {
+	State   string  `json:"state"`
+	Rate    float64 `json:"bytes_per_second"`
+	Latency float64 `json:"latency_seconds"`
+	Part    float64 `json:"part"`
+	Slow    float64 `json:"slow_seconds"`
+}
+
+// healthOf is what there is to say of a rail; nil: nothing came over it, or it only receives.
+func healthOf(r engine.RailReport) *eventHealth {
+	if r.Latency == 0 && r.Slow == 0 {
+		return nil
+	}
+	return &eventHealth{r.State.String(), r.Rate, r.Latency.Seconds(), r.Part, r.Slow.Seconds()}
 }
 
 // emit prints an event.
@@ -142,7 +165,7 @@ func summaryOf(r *engine.Report, done, dry bool) *eventSummary {
 		s.Would = &eventWould{r.Would.Files, r.Would.Bytes, r.Would.Units}
 	}
 	for _, rail := range r.Rails {
-		s.Rails = append(s.Rails, eventRail{rail.Name, rail.Peer, rail.Streams, rail.Bytes})
+		s.Rails = append(s.Rails, eventRail{rail.Name, rail.Peer, rail.Streams, rail.Bytes, healthOf(rail)})
 	}
 	return s
 }

@@ -47,8 +47,12 @@ func pairing(r *engine.Report) []string {
 			lines = append(lines, fmt.Sprintf("rail %s: not used, there were fewer streams than rails", quote(rail.Name)))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("rail %s with %s of the server: %s, %s, %s", quote(rail.Name), quote(rail.Peer),
-			plural(uint64(rail.Streams), "stream", "streams"), size(rail.Bytes), rate(rail.Bytes, r.Elapsed)))
+		line := fmt.Sprintf("rail %s with %s of the server: %s, %s, %s", quote(rail.Name), quote(rail.Peer),
+			plural(uint64(rail.Streams), "stream", "streams"), size(rail.Bytes), rate(rail.Bytes, r.Elapsed))
+		if more := railHealth(rail, travelled(r)); more != "" {
+			line += "; " + more
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -60,12 +60,13 @@ func swallowed(t *testing.T, client, server verbs.Provider) {
 // observer hears why a transport is not used.
 type observer struct{ why []string }
 
-func (*observer) Watch(func() engine.Snapshot) {}
-func (*observer) Busy(error, time.Duration)    {}
-func (*observer) Problem(engine.Problem)       {}
-func (*observer) Lost(error, time.Duration)    {}
-func (*observer) Stalled(time.Duration)        {}
-func (*observer) Scarce(uint64, uint64)        {}
+func (*observer) Watch(func() engine.Snapshot)  {}
+func (*observer) Busy(error, time.Duration)     {}
+func (*observer) Problem(engine.Problem)        {}
+func (*observer) Lost(error, time.Duration)     {}
+func (*observer) Stalled(time.Duration)         {}
+func (*observer) RailChanged(engine.RailChange) {}
+func (*observer) Scarce(uint64, uint64)         {}
 
 func (o *observer) Would(string, int64) {}
 
