@@ -201,10 +201,11 @@ func (b *bencher) carry(ctx context.Context) (err error) {
 // join opens a stream on a rail, by the first of its ways that works.
 func (b *bencher) join(ctx context.Context, id uint32, tr transport.Transport, l *lane) (*benchStream, error) {
 	var errs []error
-	for i, pair := range l.pairs {
-		key := streamKey{id, uint32(i)}
+	key := streamKey{stream: id}
+	for i, slots := 0, b.slots; i < len(l.pairs); key.epoch++ {
+		pair := l.pairs[i]
 		life := b.begin(ctx, key)
-		st, err := b.tryPair(life.ctx, tr, key, pair)
+		st, err := b.tryPair(life.ctx, tr, key, pair, slots)
 		if err == nil {
 			l.count.streams.Add(1)
 			l.count.peer.Store(&pair.Peer.Name)
@@ -212,6 +213,11 @@ func (b *bencher) join(ctx context.Context, id uint32, tr transport.Transport, l
 			return &benchStream{w, func() { b.forget(key) }}, nil
 		}
 		b.forget(key)
+		if short := new(shortError); errors.As(err, &short) && 0 < short.slots && short.slots < slots {
+			slots = short.slots
+			continue
+		}
+		i++
 		errs = append(errs, fmt.Errorf("rail %s to %s: %w", pair.Local.Name, pair.Peer.Name, err))
 		if ctx.Err() != nil {
 			break

@@ -51,7 +51,7 @@ func TestBenchCarriesBytesOnEveryRailAndOpensNoTarget(t *testing.T) {
 // A server books bytes: larger slots are fewer.
 func TestSlotsOfAnySizeFitWhatAServerAllows(t *testing.T) {
 	const mib = 1 << 20
-	k := start(t, func(k *kit) { k.limits.Memory = 20 * mib })
+	k := start(t, func(k *kit) { k.limits.Memory, k.quota.Sessions = 20*mib, 8 })
 	for _, size := range []int{4096, 64 << 10, mib, 4 * mib, 16 * mib} {
 		got, err := k.bench(func(c *engine.BenchConfig) { c.Streams, c.Slots, c.SlotSize = 16, 64, size })
 		if err != nil {

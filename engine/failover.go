@@ -17,8 +17,11 @@ type living struct {
 	cancel context.CancelCauseFunc
 	unheed func() bool   // ends that the workers are woken when ctx ends
 	fenced chan struct{} // closed then
-	acked  int           // units with a result; under sender.mu, as is
-	rail   *railHealth   // that it is joined on; nil: not yet
+
+	// Under sender.mu.
+	acked int         // units with a result
+	rail  *railHealth // that it is joined on; nil: not yet
+	short *shortError // why it has ended, or has to, if nothing is wrong but for memory
 }
 
 // begin has the end of a stream heard of. forget must be called.
@@ -59,6 +62,9 @@ func (s *sender) takeFenced(m *wire.Fenced) {
 		text = wasFenced
 	}
 	close(l.fenced)
+	if m.Short {
+		l.short = &shortError{int(min(m.Slots, transport.MaxSlots))}
+	}
 	l.cancel(fmt.Errorf("%w: %s", errStreamLost, text))
 	s.wakeAll()
 }
@@ -94,7 +100,7 @@ var errBroken = errors.New("the stream is broken")
 // broke says whether an error is one of a stream, which others can stand in for.
 func broke(err error) bool {
 	var stream *transport.StreamError
-	return errors.As(err, &stream) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken) || errors.Is(err, errLate)
+	return errors.As(err, &stream) || errors.As(err, new(*shortError)) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken) || errors.Is(err, errLate)
 }
 
 // replace takes what a broken stream carried and has no result to the others. Not
@@ -110,6 +116,7 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 	}
 	cause = withPeersReason(st, cause)
 	now := time.Now()
+	short := s.shortOf(st.living, cause)
 	s.mu.Lock()
 	var lost []sent
 	for id, u := range s.units {
@@ -130,6 +137,11 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 		}
 		bytes += u.bytes
 	}
+	if short != nil {
+		s.log.Debug("a stream has made room", "rail", st.lane.rail, "stream", st.key.stream, "bytes again", bytes, "error", short)
+		s.routes.ended(st.lane)
+		return nil
+	}
 	s.count.carriedAgain.Add(bytes)
 	if errors.Is(cause, errLate) {
 		s.rest(st, bytes)
@@ -147,6 +159,9 @@ type joined struct {
 	key    streamKey
 	lane   *lane
 	living *living
+	slots  int
+	lease  *lease // of them, where this side has to share its memory; done ends it
+	done   func()
 }
 
 // opening opens one stream, as often as it takes.
@@ -154,6 +169,8 @@ type opening struct {
 	s     *sender
 	id    uint32
 	epoch uint32 // of the next try
+	slots int    // for it
+	short int    // so often in a row there was no memory
 }
 
 // open joins the stream with the peer; nil: nothing is left to carry.
@@ -177,10 +194,17 @@ func (o *opening) open(ctx context.Context) (*joined, error) {
 		if err == nil {
 			s.routes.joined(c.lane)
 			s.railJoined(st)
+			o.short = 0
 			return st, nil
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if short := new(shortError); errors.As(err, &short) {
+			if s.restUntil(ctx, o.less(short, time.Now())) {
+				return nil, context.Cause(ctx)
+			}
+			continue
 		}
 		first, ever := s.routes.failed(c.lane, err, time.Now())
 		if s.cfg.EveryRail && !ever {
@@ -199,6 +223,27 @@ func (s *sender) passed(c choice) {
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.Chosen(name, []error{c.passed})
 	}
+}
+
+const (
+	// roomPause is the first pause of a stream for which there was no memory, each further
+	// one is twice as long, up to roomPauseMax: another session may last for hours, and
+	// a stream that comes in vain has registered its slots in vain.
+	roomPause    = time.Second
+	roomPauseMax = 16 * time.Second
+)
+
+// less has the next try ask for as many slots as there is room for, and says when that may be.
+// For ever less at once, for all after a while.
+func (o *opening) less(e *shortError, now time.Time) time.Time {
+	if 0 < e.slots && e.slots < o.slots {
+		o.slots = e.slots
+		return now
+	}
+	o.slots = o.s.slots
+	pause := min(roomPause<<min(o.short, 16), roomPauseMax)
+	o.short++
+	return now.Add(pause)
 }
 
 // restUntil waits; true if there is nothing left to do, or ctx has ended.
@@ -222,18 +267,52 @@ func (o *opening) over(ctx context.Context, r *route, l *lane) (*joined, error) 
 		key := streamKey{o.id, o.epoch}
 		o.epoch++
 		life := o.s.begin(ctx, key)
-		st, err := o.s.tryPair(life.ctx, r.transport, key, pair)
+		st, err := o.try(life, r.transport, key, pair)
 		if err == nil {
 			l.count.peer.Store(&pair.Peer.Name)
-			o.s.log.Debug("stream joined", "stream", o.id, "rail", l.rail, "peer", pair.Peer.Name, "since start", time.Since(o.s.started))
-			return &joined{st, key, l, life}, nil
+			o.s.log.Debug("stream joined", "stream", o.id, "rail", l.rail, "peer", pair.Peer.Name, "slots", st.slots, "since start", time.Since(o.s.started))
+			st.lane = l
+			return st, nil
 		}
 		o.s.forget(key)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		if short := o.s.shortOf(life, err); short != nil {
+			o.s.log.Debug("a stream has to wait, or be smaller", "stream", o.id, "error", short)
+			return nil, short
+		}
 		o.s.log.Info("rail candidate does not work", "rail", l.rail, "peer", pair.Peer.Name, "error", err)
 		errs = append(errs, err)
 	}
 	return nil, fmt.Errorf("rail %s: %w", l.rail, errors.Join(append(errs, transport.ErrUnavailable)...))
+}
+
+// try opens the stream over one way. Where this side has to share its memory it has as many
+// slots as there is room for here.
+func (o *opening) try(life *living, tr transport.Transport, key streamKey, pair transport.RailPair) (*joined, error) {
+	s := o.s
+	l := newLease(o.id, o.slots, s.slotSize, func(slots int) { life.cancel(&shortError{slots}) })
+	done, err := s.seat.lease(life.ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.tryPair(life.ctx, tr, key, pair, l.slots)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return &joined{SendStream: st, key: key, living: life, slots: l.slots, lease: l, done: done}, nil
+}
+
+// shortOf is the word about memory that has ended a stream, or kept it from being; nil: it is
+// something else.
+func (s *sender) shortOf(l *living, err error) *shortError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	short := l.short
+	if short == nil && !errors.As(context.Cause(l.ctx), &short) && !errors.As(err, &short) {
+		return nil
+	}
+	return short
 }

@@ -37,7 +37,7 @@ func (r *receiver) give(ctx context.Context, m *wire.Fetch) error {
 		Delete: Delete{Wanted: true, Clean: func() bool { return !r.troubled.Load() }},
 	})
 	s.conn, s.id, s.key, s.asked, s.started = r.conn, r.id, r.key, true, r.started
-	s.meter = r.meter
+	s.meter, s.seat = r.meter, r.seat
 	s.cfg.Server.Addr = r.conn.RemoteAddr().String()
 	return s.end(ctx, r.giveBy(ctx, s, m))
 }
@@ -165,11 +165,11 @@ func waysOf(reg *transport.Registry, mine probed, hello *wire.Hello, ways []wire
 
 // dialled opens this end of a stream that the receiver dials, which has to open its own end
 // first.
-func (s *sender) dialled(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair) (transport.SendStream, error) {
-	return s.readied(ctx, tr, key, pair, nil, func(ctx context.Context, ready []byte) (transport.SendStream, error) {
+func (s *sender) dialled(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair, slots int) (transport.SendStream, error) {
+	return s.readied(ctx, tr, key, pair, slots, nil, func(ctx context.Context, ready []byte) (transport.SendStream, error) {
 		ep, err := tr.Open(ctx, transport.OpenRequest{
 			Pair: pair, Role: transport.Sender, Session: s.id, Key: s.key, Offer: ready,
-			Stream: key.stream, Epoch: key.epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
+			Stream: key.stream, Epoch: key.epoch, Slots: slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
 		})
 		join := &wire.StreamJoin{Stream: key.stream, Epoch: key.epoch}
 		if err != nil {

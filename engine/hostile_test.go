@@ -30,8 +30,8 @@ func newRogue(t *testing.T, k *kit) *rogue {
 	return newRogueFor(t, k, &wire.Open{Contents: true})
 }
 
-// newRogueFor is newRogue with an Open of its own.
-func newRogueFor(t *testing.T, k *kit, open *wire.Open) *rogue {
+// newRogueFor is newRogue with an Open of its own, and abilities.
+func newRogueFor(t *testing.T, k *kit, open *wire.Open, features ...string) *rogue {
 	t.Helper()
 	conn, err := control.Dial(t.Context(), k.dial())
 	if err != nil {
@@ -42,7 +42,7 @@ func newRogueFor(t *testing.T, k *kit, open *wire.Open) *rogue {
 	if r.key, err = conn.Derive("scp_rdma join v1"); err != nil {
 		t.Fatal(err)
 	}
-	r.say(&wire.Hello{Version: wire.Version, Rails: []wire.RailSet{{Transport: "mem", Rails: []wire.Rail{{Name: "mem"}}}}})
+	r.say(&wire.Hello{Version: wire.Version, Features: features, Rails: []wire.RailSet{{Transport: "mem", Rails: []wire.Rail{{Name: "mem"}}}}})
 	hello, ok := r.hear().(*wire.Hello)
 	if !ok {
 		t.Fatal("no hello")

@@ -118,7 +118,7 @@ func (in *inspector) ask(ctx context.Context) error {
 func (in *inspector) proveAll(ctx context.Context) error {
 	c := newCrew(ctx)
 	c.run(in.readControl)
-	in.slots, in.slotSize = proofSlots, proofSlotSize
+	in.slots, in.slotSize = proofSlots, min(proofSlotSize, int(in.peer.Limits.SlotSize))&^4095
 	for _, tr := range in.cfg.Transports.All() {
 		in.proveRails(c.ctx, tr)
 	}
@@ -155,7 +155,7 @@ func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair tra
 	key := streamKey{0, uint32(len(in.found.Pairs))}
 	life := in.begin(ctx, key)
 	defer in.forget(key)
-	st, err := in.tryPair(life.ctx, tr, key, pair)
+	st, err := in.tryPair(life.ctx, tr, key, pair, in.slots)
 	if err != nil {
 		p.Err = err
 		return p
@@ -169,7 +169,7 @@ func (in *inspector) prove(ctx context.Context, tr transport.Transport, pair tra
 		if err = w.sendNothing(pctx); err != nil {
 			break
 		}
-		p.Bytes += proofSlotSize
+		p.Bytes += int64(in.slotSize)
 	}
 	if err == nil {
 		err = st.Flush(pctx)

@@ -179,7 +179,7 @@ func (m *Meter) Read() Reading {
 func (q *quota) read() QuotaReading {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return QuotaReading{Sessions: q.sessions, MaxSessions: q.Sessions, Memory: q.Memory - q.memory, MaxMemory: q.Memory}
+	return QuotaReading{Sessions: q.sessions, MaxSessions: q.Sessions, Memory: q.budget.used, MaxMemory: q.Memory, Ceded: q.budget.ceded}
 }
 
 // addRailReadings counts rails to those of the same name.

@@ -43,7 +43,8 @@ type RailReading struct {
 // QuotaReading is what sessions have booked of a Quota.
 type QuotaReading struct {
 	Sessions, MaxSessions int
-	Memory, MaxMemory     int64 // bytes of slots
+	Memory, MaxMemory     int64  // bytes of slots
+	Ceded                 uint64 // streams that were ended to make room for other sessions, ever
 }
 
 // FileCounts is what became of files.

@@ -31,6 +31,7 @@ type receiver struct {
 	conn     *control.Conn
 	crew     *crew
 	sink     Sink
+	seat     *seat // at the server; nil: this receiver is the client
 
 	allowance Allowance // nil: any number of bytes
 
@@ -151,6 +152,10 @@ func (r *receiver) greet(ctx context.Context) error {
 		return fmt.Errorf("the client speaks version %d, this server %d: %w", hello.Version, wire.Version, control.ErrVersion)
 	}
 	r.peer = hello
+	if r.limits, err = r.seat.limit(r.limits, slices.Contains(hello.Features, wire.FeatureShort)); err != nil {
+		r.meter.turnedAway.Add(1)
+		return err
+	}
 	probing.Wait()
 	r.log.Debug("greeted", "software", hello.Software, "since start", time.Since(r.started))
 	if len(r.mine.sets) == 0 {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"scp_rdma/transport"
 	"scp_rdma/wire"
 )
@@ -19,7 +21,7 @@ type inStreams struct {
 	workers *pool
 
 	mu      sync.Mutex
-	running map[streamKey]context.CancelFunc
+	running map[streamKey]context.CancelCauseFunc
 	memory  map[uint32]int64 // bytes of slots of each stream
 	on      map[onRail]bool  // which streams were ever joined on which rails
 	name    string           // of the transport in use
@@ -35,7 +37,7 @@ func newInStreams(r *receiver, c *crew) (*inStreams, error) {
 	}
 	return &inStreams{
 		r: r, crew: c, workers: workers,
-		running: map[streamKey]context.CancelFunc{}, on: map[onRail]bool{}, memory: map[uint32]int64{},
+		running: map[streamKey]context.CancelCauseFunc{}, on: map[onRail]bool{}, memory: map[uint32]int64{},
 		clocks: inClocks{crowd: newCrowd(r.started, nil)},
 	}, nil
 }
@@ -50,19 +52,19 @@ func (in *inStreams) open(m *wire.StreamOpen) error {
 	if err != nil {
 		return in.refuse(m, err)
 	}
-	ctx, cancel := context.WithCancel(in.crew.ctx)
+	ctx, cancel := context.WithCancelCause(in.crew.ctx)
 	key := streamKey{m.Stream, m.Epoch}
 	in.mu.Lock()
 	for k, end := range in.running {
 		if k.stream == key.stream {
-			end() // an older epoch: it is replaced
+			end(nil) // an older epoch: it is replaced
 		}
 	}
 	in.running[key] = cancel
 	in.mu.Unlock()
 	err = in.workers.run(func() error {
 		defer in.ended(key)
-		return in.serve(ctx, tr, req, m)
+		return in.serve(ctx, tr, req, m, cancel)
 	})
 	if err != nil {
 		in.ended(key)
@@ -81,7 +83,7 @@ func (in *inStreams) fence(m *wire.Fence) error {
 	end := in.running[streamKey{m.Stream, m.Epoch}]
 	in.mu.Unlock()
 	if end != nil {
-		end()
+		end(nil)
 		return nil
 	}
 	if n := in.r.out.fenced(wire.Fenced{Stream: m.Stream, Epoch: m.Epoch}); n > maxFences {
@@ -98,12 +100,25 @@ func (in *inStreams) ended(key streamKey) {
 	in.clocks.end(key)
 	in.mu.Unlock()
 	if end != nil {
-		end()
+		end(nil)
 	}
 }
 
+// leave has nobody end a stream any more, and says whether somebody has, who waits to hear of it:
+// its sender may have closed it on the way.
+func (in *inStreams) leave(ctx context.Context, key streamKey) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.running, key)
+	return ctx.Err() != nil
+}
+
 func (in *inStreams) refuse(m *wire.StreamOpen, err error) error {
-	return in.r.conn.Send(&wire.StreamReady{Stream: m.Stream, Epoch: m.Epoch, Error: clip(err.Error())})
+	ready := &wire.StreamReady{Stream: m.Stream, Epoch: m.Epoch, Error: clip(err.Error())}
+	if short := new(shortError); errors.As(err, &short) {
+		ready.Short, ready.Slots = true, uint32(short.slots)
+	}
+	return in.r.conn.Send(ready)
 }
 
 // request checks what the sender asks for against the limits, before anything
@@ -137,11 +152,11 @@ func (in *inStreams) request(m *wire.StreamOpen) (transport.OpenRequest, transpo
 	if err := req.Validate(); err != nil {
 		return none, nil, err
 	}
-	return req, tr, in.reserve(m)
+	return req, tr, in.fits(m)
 }
 
-// reserve books the memory of a stream's slots.
-func (in *inStreams) reserve(m *wire.StreamOpen) error {
+// fits holds the memory of a session's streams against what one may have.
+func (in *inStreams) fits(m *wire.StreamOpen) error {
 	l := in.r.limits
 	if int(m.Stream) >= l.Streams || int(m.SlotSize) > l.SlotSize {
 		return fmt.Errorf("stream %d with slots of %d bytes, allowed are %d streams and %d bytes: %w",
@@ -161,26 +176,50 @@ func (in *inStreams) reserve(m *wire.StreamOpen) error {
 	return nil
 }
 
+// book books a stream's slots. If there is room for less its sender has to come again, for
+// it has made its end already.
+func (in *inStreams) book(ctx context.Context, m *wire.StreamOpen, end context.CancelCauseFunc) (*lease, func(), error) {
+	l := newLease(m.Stream, int(m.Slots), int(m.SlotSize), func(slots int) { end(&shortError{slots}) })
+	l.whole = true
+	done, err := in.r.seat.lease(ctx, l)
+	return l, done, err
+}
+
+// tell says that a stream has ended, and why, if it was not to.
+func (in *inStreams) tell(ctx context.Context, m *wire.StreamOpen, err error) {
+	f := wire.Fenced{Stream: m.Stream, Epoch: m.Epoch}
+	short := new(shortError)
+	switch {
+	case errors.As(context.Cause(ctx), &short):
+		f.Error, f.Short, f.Slots = short.Error(), true, uint32(short.slots)
+	case ctx.Err() == nil:
+		f.Error = clip(err.Error())
+	}
+	in.r.out.fenced(f)
+}
+
 // serve is the life of one worker: its stream is opened, emptied and closed here. A
 // stream that breaks is told, with what it brought before; others may take its place.
-func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) error {
-	logger := in.r.log.With("stream", m.Stream, "epoch", m.Epoch)
-	tell := func(err error) {
-		f := wire.Fenced{Stream: m.Stream, Epoch: m.Epoch}
-		if ctx.Err() == nil {
-			f.Error = clip(err.Error())
-		}
-		in.r.out.fenced(f)
+func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen, end context.CancelCauseFunc) error {
+	defer end(nil)
+	lease, done, err := in.book(ctx, m, end)
+	if err != nil {
+		in.r.log.Debug("stream not opened", "stream", m.Stream, "epoch", m.Epoch, "error", err)
+		return in.refuse(m, err)
 	}
+	defer done()
+	logger := in.r.log.With("stream", m.Stream, "epoch", m.Epoch)
 	account := in.account(streamKey{m.Stream, m.Epoch})
 	st, err := in.connect(ctx, tr, req, m)
 	if err != nil {
 		logger.Info("stream not opened", "error", err)
-		tell(err)
+		done()
+		in.tell(ctx, m, err)
 		return nil
 	}
 	account.joined(st.Rail())
 	w := newRecvWorker(in.r, st, streamKey{m.Stream, m.Epoch}, in.count(tr.Name(), st.Rail()), account, in.clocks.crowd)
+	w.lease = lease
 	in.joined(m.Stream, w.count, m.Local)
 	logger.Debug("stream joined", "rail", st.Rail(), "since start", time.Since(in.r.started))
 	in.clocks.crowd.change(1, 0)
@@ -189,10 +228,14 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	leave()
 	in.clocks.crowd.change(-1, 0)
 	closeErr := st.Close()
+	done() // its slots are gone: who is told of its end may ask for others
 	switch {
 	case errors.Is(err, io.EOF):
 		if closeErr != nil {
 			logger.Debug("stream did not end cleanly", "error", closeErr)
+		}
+		if in.leave(ctx, streamKey{m.Stream, m.Epoch}) {
+			in.tell(ctx, m, err)
 		}
 		return nil
 	case ctx.Err() == nil && !broke(err):
@@ -201,8 +244,12 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	if ctx.Err() == nil {
 		w.count.broken.Add(1)
 	}
-	logger.Info("stream ended", "error", err)
-	tell(err)
+	level := hclog.Info
+	if errors.As(context.Cause(ctx), new(*shortError)) {
+		level = hclog.Debug
+	}
+	logger.Log(level, "stream ended", "error", err)
+	in.tell(ctx, m, err)
 	return nil
 }
 

@@ -22,7 +22,8 @@ type recvWorker struct {
 	clock  *clock
 	crowd  *crowd // of those that wait for frames
 
-	damaged int // frames
+	lease   *lease // of its slots
+	damaged int    // frames
 
 	raw   []byte // private copy of the head: the slot may be rewritten while it is read
 	head  wire.FrameHead
@@ -46,7 +47,9 @@ func (w *recvWorker) run(ctx context.Context) error {
 	for idle := time.Now(); ; {
 		w.clock.to(DoingFrames)
 		w.crowd.change(0, 1)
+		w.lease.rest(idle)
 		slot, err := w.stream.Recv(ctx)
+		w.lease.busy()
 		w.crowd.change(0, -1)
 		came := time.Now()
 		w.count.waited.Add(int64(came.Sub(idle)))

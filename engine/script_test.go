@@ -101,7 +101,7 @@ func (s *script) message() wire.Message {
 	case 6:
 		return &wire.Fence{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3))}
 	case 7:
-		return &wire.Fenced{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3)), Error: s.text()}
+		return &wire.Fenced{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3)), Error: s.text(), Short: s.n(2) == 1, Slots: one(s, uint32(0), 1, 2, ^uint32(0))}
 	case 8:
 		return &wire.Done{Totals: s.totals()}
 	case 9:
@@ -119,7 +119,7 @@ func (s *script) message() wire.Message {
 	case 15:
 		return &wire.Summary{Totals: s.totals(), Problems: few(s, s.text)}
 	case 16:
-		return &wire.StreamReady{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3)), Offer: []byte(s.text()), Error: s.text()}
+		return &wire.StreamReady{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3)), Offer: []byte(s.text()), Error: s.text(), Short: s.n(2) == 1, Slots: one(s, uint32(0), 1, 2, ^uint32(0))}
 	case 17:
 		return &wire.Opened{Target: []byte(s.text()), Window: uint32(s.id()), Free: s.id()}
 	case 18:

@@ -71,7 +71,7 @@ func (s *sender) end(ctx context.Context, err error) error {
 
 // hello swaps Hellos.
 func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
-	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: s.scout.probed.sets}
+	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: s.scout.probed.sets, Features: []string{wire.FeatureShort}}
 	if err := s.conn.Send(hello); err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (s *sender) agree(l wire.Limits, way path, whole bool) error {
 		s.slotSize = s.slotSize / 2 &^ 4095
 	}
 	all := granted(l, s.slotSize)
-	s.streams = min(s.streams, all)
+	s.streams = min(s.streams, max(all/min(leastSlots, s.slots), 1))
 	s.slots = max(min(s.slots, all/s.streams, transport.MaxSlots), 1)
 	s.routes.spread(s.streams)
 	s.health.slot = int64(s.room(s.slotSize))

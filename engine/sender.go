@@ -25,6 +25,7 @@ type sender struct {
 	crew *crew
 
 	asked   bool         // by the other side, which dials
+	seat    *seat        // at this server; nil: this side is the client
 	ordered bool         // files go in order
 	reader  StreamReader // what there is can be read only once; nil: it can be at any time
 	kept    *ring        // of that; under mu

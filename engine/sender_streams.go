@@ -41,7 +41,7 @@ func (s *sender) runStreams(c *crew) error {
 // work is the life of one worker: its stream is opened, fed and closed here, and if
 // it breaks another takes its place.
 func (s *sender) work(ctx context.Context, id uint32) error {
-	o := opening{s: s, id: id}
+	o := opening{s: s, id: id, slots: s.slots}
 	account := s.clocks.of(id)
 	defer account.to(DoingEnd)
 	for {
@@ -57,11 +57,16 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 		s.crowd.change(1, 0)
 		err = s.feed(ctx, st)
 		s.railLeft(st)
+		st.done()
 		s.crowd.change(-1, 0)
 		account.to(DoingJoin)
 		if err != nil && ctx.Err() == nil && broke(err) {
 			if err = s.replace(ctx, st, err); err == nil {
+				short := s.shortOf(st.living, nil)
 				s.forget(st.key)
+				if short != nil && s.restUntil(ctx, o.less(short, time.Now())) {
+					return because(ctx, context.Cause(ctx))
+				}
 				continue
 			}
 		}
@@ -77,8 +82,9 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 // feed carries units over a stream until every entry has its result.
 func (s *sender) feed(ctx context.Context, st *joined) error {
 	w := newSendWorker(s, st, st.key, st.lane.count)
+	w.lease = st.lease
 	stop := s.heed(st)
-	leave := s.slotsJoined.join(st.SendStream, s.slots, st.lane.count)
+	leave := s.slotsJoined.join(st.SendStream, st.slots, st.lane.count)
 	err := byRail(st.lane.cores, s.streams, func() error { return w.run(st.living.ctx) })
 	leave()
 	stop()
@@ -132,35 +138,36 @@ func withOwnReason(ctx context.Context, st transport.SendStream, err error) erro
 	return err
 }
 
-// tryPair opens one endpoint, has the peer open its own, and connects.
-func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair) (transport.SendStream, error) {
+// tryPair opens one endpoint, has the peer open its own, and connects. The error Is a
+// *shortError if the peer has no memory for so many slots.
+func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair, slots int) (transport.SendStream, error) {
 	if s.asked {
-		return s.dialled(ctx, tr, key, pair)
+		return s.dialled(ctx, tr, key, pair, slots)
 	}
 	octx, opened := context.WithTimeout(ctx, connectTimeout)
 	defer opened()
 	ep, err := tr.Open(octx, transport.OpenRequest{
 		Pair: pair, Role: transport.Sender, Initiator: true, Session: s.id, Key: s.key,
-		Stream: key.stream, Epoch: key.epoch, Slots: s.slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
+		Stream: key.stream, Epoch: key.epoch, Slots: slots, SlotSize: s.slotSize, Control: pathOf(s.conn),
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = ep.Close() }() // a no-op once it is connected
-	return s.readied(ctx, tr, key, pair, ep.Offer(), func(ctx context.Context, ready []byte) (transport.SendStream, error) {
+	return s.readied(ctx, tr, key, pair, slots, ep.Offer(), func(ctx context.Context, ready []byte) (transport.SendStream, error) {
 		return connected(ep.Connect(ctx, ready))
 	})
 }
 
 // readied has the peer open its end of a stream, and goes on with its offer. The time for
 // that runs from when the target is open: before, the peer is busy with it.
-func (s *sender) readied(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair, offer []byte,
+func (s *sender) readied(ctx context.Context, tr transport.Transport, key streamKey, pair transport.RailPair, slots int, offer []byte,
 	then func(ctx context.Context, ready []byte) (transport.SendStream, error),
 ) (transport.SendStream, error) {
 	answer := s.ready.expect(key)
 	err := s.conn.Send(&wire.StreamOpen{
 		Stream: key.stream, Epoch: key.epoch, Transport: tr.Name(), Local: pair.Local.Name, Peer: pair.Peer.Name,
-		Slots: uint32(s.slots), SlotSize: uint32(s.slotSize), Offer: offer,
+		Slots: uint32(slots), SlotSize: uint32(s.slotSize), Offer: offer,
 	})
 	if err != nil {
 		return nil, err
@@ -168,16 +175,25 @@ func (s *sender) readied(ctx context.Context, tr transport.Transport, key stream
 	if _, err := wait(ctx, s.opened); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	rctx, cancel := context.WithTimeout(ctx, leaseWait+connectTimeout)
 	defer cancel()
-	ready, err := wait(ctx, answer)
+	ready, err := wait(rctx, answer)
 	if err != nil {
 		return nil, err
 	}
-	if ready.Error != "" {
+	switch {
+	case ready.Short:
+		return nil, &shortError{int(min(ready.Slots, transport.MaxSlots))}
+	case ready.Error != "":
 		return nil, &RemoteError{Code: wire.ByeNoTransport, Text: ready.Error}
 	}
-	return then(ctx, ready.Offer)
+	st, err := then(rctx, ready.Offer)
+	if errors.Is(err, transport.ErrPeerGone) {
+		// Its end was ended before it was joined, and why it says at the latest now.
+		err = errors.Join(err, s.conn.Send(&wire.Fence{Stream: key.stream, Epoch: key.epoch}))
+		waitFor(ctx.Done(), connectTimeout)
+	}
+	return st, err
 }
 
 // connected is the sending end that Connect gave.

@@ -20,6 +20,7 @@ type sendWorker struct {
 	clock  *clock
 	items  []*item    // of the unit at hand
 	seal   *frameSeal // nil: frames aren't sealed
+	lease  *lease     // of its slots; nil: nobody counts them
 
 	unflushed bool      // something was sent since the last Flush
 	idle      time.Time // since then the next slot is waited for
@@ -79,6 +80,8 @@ func (w *sendWorker) carry(ctx context.Context, slot *transport.Slot) (bool, err
 
 // next waits for a unit.
 func (w *sendWorker) next(ctx context.Context) (planner.Unit, bool, error) {
+	w.lease.rest(time.Now())
+	defer w.lease.busy()
 	var patience time.Duration
 	if w.unflushed {
 		patience = idleFlush

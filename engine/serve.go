@@ -118,14 +118,14 @@ func (s *Server) serveOne(ctx context.Context, conn *control.Conn) {
 	s.mu.Lock()
 	limits := s.limits
 	s.mu.Unlock()
-	memory, free, err := s.quota.take(conn.Holder().Key.ID(), limits.Memory)
+	seat, err := s.quota.take(conn.Holder().Key.ID())
 	if err != nil {
 		s.turnAway(conn, err)
 		return
 	}
-	defer free()
-	limits.Memory = memory
+	defer seat.free()
 	r := newReceiver(&s.cfg, limits, s.roster, conn)
+	r.seat = seat
 	r.meter.enter(r)
 	ctx, leave := s.enter(ctx, r)
 	defer leave()

@@ -49,7 +49,7 @@ func messages() []Message {
 			SetUser: "u", SetGroup: "0", ACL: true, Digest: SumSHA256, Touch: true},
 		&Opened{Target: []byte("a"), Grants: []string{"owner"}, Window: 9, Free: 10, Named: true},
 		&StreamOpen{Stream: 1, Epoch: 2, Transport: "tcp", Local: "a", Peer: "b", Slots: 3, SlotSize: 4096, Offer: []byte{1}},
-		&StreamReady{Stream: 1, Epoch: 2, Offer: []byte{1}, Error: "no"},
+		&StreamReady{Stream: 1, Epoch: 2, Offer: []byte{1}, Error: "no", Short: true, Slots: 3},
 		&Entries{List: []Entry{
 			{ID: 1, Kind: KindDir, Name: []byte("d"), Mode: 0o755, MtimeSec: -1, MtimeNsec: 999999999, ACL: acl(), Default: acl()},
 			{ID: 2, Parent: 1, Kind: KindFile, Name: []byte("f\n\xff"), Size: 1 << 40, Mode: 0o4644, MtimeSec: 1, Group: 3,
@@ -75,7 +75,7 @@ func messages() []Message {
 			SafeLinks: true, NoChecksum: true, Encrypt: true, EveryRail: true, RetryFor: -1, Filter: [][]byte{[]byte("- a\xff")}, OneFS: true, Dry: true, ACL: true, Ordered: true},
 		&Trouble{Kind: TroubleOutside, Path: []byte("a\xff"), Text: "no"}, &Walked{},
 		&StreamJoin{Stream: 1, Epoch: 2, Offer: []byte{1}, Error: "no"},
-		&Fence{Stream: 1, Epoch: 2}, &Fenced{Stream: 1, Epoch: 2, Error: "broken"},
+		&Fence{Stream: 1, Epoch: 2}, &Fenced{Stream: 1, Epoch: 2, Error: "broken", Short: true, Slots: 3},
 	}
 }
 

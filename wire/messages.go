@@ -73,6 +73,9 @@ const (
 	FeatureFetch = "fetch"
 	// FeatureMeta: a side knows ACLs, and Open's SetUser, SetGroup, Digest and Touch.
 	FeatureMeta = "meta"
+	// FeatureShort: a client knows StreamReady's and Fenced's Short. The memory of one that
+	// doesn't is the session's own.
+	FeatureShort = "short"
 )
 
 // RailSet is what one side has of one transport.

@@ -18,6 +18,8 @@ type StreamReady struct {
 	Epoch  uint32 `cbor:"2,keyasint"`
 	Offer  []byte `cbor:"3,keyasint,omitempty"`
 	Error  string `cbor:"4,keyasint,omitempty"`
+	Short  bool   `cbor:"5,keyasint,omitempty"` // with Error: there is no memory for so many slots, and nothing else is wrong
+	Slots  uint32 `cbor:"6,keyasint,omitempty"` // with Short: the stream may come again at once with so many; 0: not yet
 }
 
 // Fence has the receiver end a stream that is broken, so that what it carried can be
@@ -33,4 +35,6 @@ type Fenced struct {
 	Stream uint32 `cbor:"1,keyasint"`
 	Epoch  uint32 `cbor:"2,keyasint"`
 	Error  string `cbor:"3,keyasint,omitempty"` // why, if it was not to
+	Short  bool   `cbor:"4,keyasint,omitempty"` // with Error: other sessions need its memory, and nothing else is wrong
+	Slots  uint32 `cbor:"5,keyasint,omitempty"` // as StreamReady's
 }
