@@ -200,6 +200,7 @@ func roomFamilies() []family {
 		number("scp_rdma_clients_limit", gauge, "What --max-sessions allows.", func(r reading) float64 { return float64(r.Quota.MaxSessions) }),
 		number("scp_rdma_clients_turned_away_total", counter, "Clients with a key that were told to come later: too many sessions, or no memory left.", func(r reading) float64 { return float64(r.TurnedAway) }),
 		number("scp_rdma_slot_memory_bytes", gauge, "Memory for slots that sessions have booked.", func(r reading) float64 { return float64(r.Quota.Memory) }),
+		number("scp_rdma_streams_ceded_total", counter, "Streams that were ended to make room for other sessions' slots; they come again with less.", func(r reading) float64 { return float64(r.Quota.Ceded) }),
 		number("scp_rdma_slot_memory_limit_bytes", gauge, "What --max-memory allows.", func(r reading) float64 { return float64(r.Quota.MaxMemory) }),
 		number("scp_rdma_handshakes", gauge, "Connections that have proved no key yet.", func(r reading) float64 { return float64(r.Pending) }),
 		number("scp_rdma_handshakes_limit", gauge, "What --max-handshakes allows.", func(r reading) float64 { return float64(r.MaxPending) }),
