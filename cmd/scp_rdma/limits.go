@@ -38,7 +38,7 @@ func (o *options) limitFlags() *pflag.FlagSet {
 	f.DurationVar(&l.handshake, "handshake-timeout", defaultHandshake, "at most `DUR` for a handshake with its proofs: four round trips of a slow link to a loaded server take less")
 	f.IntVar(&l.sessions, "max-sessions", engine.DefaultSessions, "at most `N` sessions at once: more only make disks seek")
 	f.IntVar(&l.perKey, "max-sessions-per-key", 0, "at most `N` sessions of one key at once, which leaves room for others (none: 16 with --authorized; all, where there is one key)")
-	sizeVar(f, &l.memory, "max-memory", engine.DefaultTotalMemory, "at most `SIZE` for the slots of all sessions: sixteen full ones")
+	sizeVar(f, &l.memory, "max-memory", engine.DefaultTotalMemory, "at most `SIZE` for the slots of all sessions, which share it: sixteen full ones")
 	sizeVar(f, &l.slots, "session-memory", engine.DefaultSessionMemory, "at most `SIZE` for the slots of a session: twice what a client asks for by itself")
 	f.IntVar(&l.streams, "max-streams", engine.MaxStreams, "at most `N` streams in a session, 1 to 64: what -j takes")
 	f.IntVar(&l.entries, "max-entries", engine.DefaultWindow, "at most `N` entries of a session announced and not done: enough to keep all streams busy with empty files, 1 KiB each")
