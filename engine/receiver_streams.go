@@ -241,12 +241,12 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 	case ctx.Err() == nil && !broke(err):
 		return err // the peer breaks the rules, or nothing can be written any more
 	}
-	if ctx.Err() == nil {
-		w.count.broken.Add(1)
-	}
 	level := hclog.Info
-	if errors.As(context.Cause(ctx), new(*shortError)) {
-		level = hclog.Debug
+	switch {
+	case errors.As(context.Cause(ctx), new(*shortError)):
+		level = hclog.Debug // it made room
+	case in.crew.ctx.Err() == nil:
+		w.count.broken.Add(1) // whichever end has noticed first
 	}
 	logger.Log(level, "stream ended", "error", err)
 	in.tell(ctx, m, err)
