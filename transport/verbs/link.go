@@ -278,6 +278,7 @@ func (l *link) free() error {
 		}
 	}
 	if l.d != nil {
+		l.d.forget(l.port.Number) // why it has ended may be what nobody tells: another MTU
 		err = errors.Join(err, l.d.release())
 	}
 	return err

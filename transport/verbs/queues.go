@@ -125,6 +125,7 @@ func (l *link) post(chain ...nic.SendWR) {
 // heartbeat posts an empty WRITE if nothing signalled is under way. A responder
 // is quiet until the initiator has spoken: the QP over there may not be ready.
 func (l *link) heartbeat() {
+	l.shrunk()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stalled() {
