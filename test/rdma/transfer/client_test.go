@@ -1,4 +1,4 @@
-//go:build rdma || rdma_siw || rdma_power
+//go:build rdma || rdma_siw || rdma_matrix || rdma_two || rdma_power
 
 package transfer
 
@@ -24,6 +24,13 @@ type client struct {
 func (s *server) begin(t *testing.T, args ...string) *client {
 	t.Helper()
 	c := &client{Cmd: exec.Command(bin(t), args...), out: &testkit.Output{}, done: make(chan struct{})}
+	s.start(t, c)
+	return c
+}
+
+// start is begin for a client that is made already.
+func (s *server) start(t *testing.T, c *client) {
+	t.Helper()
 	c.Env, c.Stdout, c.Stderr = s.env, c.out, c.out
 	check(t, c.Start())
 	go func() {
@@ -34,7 +41,6 @@ func (s *server) begin(t *testing.T, args ...string) *client {
 		_ = c.Process.Kill() // it may have ended
 		<-c.done
 	})
-	return c
 }
 
 // ended says whether the client is over.

@@ -1,4 +1,4 @@
-//go:build rdma || rdma_siw || rdma_two || rdma_power
+//go:build rdma || rdma_siw || rdma_matrix || rdma_two || rdma_power
 
 package transfer
 

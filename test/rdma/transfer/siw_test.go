@@ -16,15 +16,6 @@ import (
 	trees "scp_rdma/internal/tree"
 )
 
-// source is a tree with something of every size.
-func source(t *testing.T) string {
-	t.Helper()
-	src := filepath.Join(t.TempDir(), "src")
-	_, err := trees.Generate(src, trees.Spec{Seed: 51, Files: 300, PlainOnly: true, Large: 2, LargeSize: 9 << 20})
-	check(t, err)
-	return src
-}
-
 // TestWholeTransfersOverIWARP sends and fetches over soft-iWARP, which is connected by
 // rdma_cm at the ports that the server was given.
 func TestWholeTransfersOverIWARP(t *testing.T) {
