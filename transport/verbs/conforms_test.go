@@ -1,4 +1,4 @@
-//go:build rdma || rdma_siw
+//go:build rdma || rdma_siw || rdma_matrix
 
 package verbs
 
@@ -18,7 +18,7 @@ import (
 // software device reaches only itself.
 func conforms(t *testing.T, cfg Config, iwarp bool) {
 	t.Helper()
-	if iwarp {
+	if iwarp || cfg.Connect == CM {
 		warm(t)
 	}
 	transporttest.Run(t, transporttest.Config{

@@ -5,6 +5,7 @@
 //	    there, with the program's path in SCP_RDMA_BIN
 //	[2] each test starts a server, sends to it, and compares what has arrived
 //
-// Behind rdma_two are transfers between two guests, run by test/rdma/two; behind
-// rdma_power those that end with a power cut, run by test/rdma/power.
+// Behind rdma_matrix is what runs over any number of devices (test/rdma/matrix), behind
+// rdma_two are transfers between two guests (test/rdma/two), behind rdma_power those that
+// end with a power cut (test/rdma/power).
 package transfer
