@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"scp_rdma/transport/verbs"
-	"scp_rdma/transport/verbs/internal/ibv"
 )
 
 // TestHostileDevicesOnRealOnes: both ends are this host, over all its devices.
@@ -26,12 +25,4 @@ func TestANetworkThatSwallowsRDMAIsPassedOverOnRealDevices(t *testing.T) {
 	if left := left(); len(left) != 0 {
 		t.Errorf("left open: %v", left)
 	}
-}
-
-// open opens the host's devices, and says what of them is open.
-func open(t *testing.T) (verbs.Provider, func() []string) {
-	t.Helper()
-	p, err := ibv.Open()
-	check(t, err)
-	return p, p.(*ibv.Provider).Leaks
 }

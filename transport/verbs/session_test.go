@@ -43,6 +43,7 @@ func serve(t *testing.T, transports ...transport.Transport) *served {
 	go func() {
 		done <- engine.Serve(ctx, engine.ServeConfig{
 			Listener: ln, Transports: transport.NewRegistry(transports...), Grace: time.Minute, Observer: s,
+			Quota:   engine.Quota{Memory: 8 << 30}, // of which each session has a share, used or not
 			NewSink: func(_ keys.Holder, o localfs.SinkOptions) (engine.Sink, error) { return root.Sink(o), nil },
 		})
 	}()
