@@ -72,6 +72,10 @@ func TestTheContainerfileNamesWhatThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	build, err := os.ReadFile("../../deploy/build")
+	if err != nil {
+		t.Fatal(err)
+	}
 	module, err := os.ReadFile("../../go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +126,7 @@ func TestTheContainerfileNamesWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(text, " /src/bin/scp_rdma ") || !strings.Contains(string(makefile), "-o bin/scp_rdma ") || !strings.Contains(text, "\nWORKDIR /src\n") {
+	if !strings.Contains(text, " /src/bin/scp_rdma ") || !strings.Contains(string(build), "\nfile=bin/scp_rdma\n") || !strings.Contains(text, "\nWORKDIR /src\n") {
 		t.Error("the program is copied from where it is not built")
 	}
 }
