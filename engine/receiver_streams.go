@@ -254,7 +254,7 @@ func (in *inStreams) serve(ctx context.Context, tr transport.Transport, req tran
 }
 
 func (in *inStreams) connect(ctx context.Context, tr transport.Transport, req transport.OpenRequest, m *wire.StreamOpen) (transport.RecvStream, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout+reasonWait)
+	ctx, cancel := within(ctx, connectTimeout+reasonWait)
 	defer cancel()
 	ep, err := tr.Open(ctx, req)
 	if err != nil {

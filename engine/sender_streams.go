@@ -144,7 +144,7 @@ func (s *sender) tryPair(ctx context.Context, tr transport.Transport, key stream
 	if s.asked {
 		return s.dialled(ctx, tr, key, pair, slots)
 	}
-	octx, opened := context.WithTimeout(ctx, connectTimeout)
+	octx, opened := within(ctx, connectTimeout)
 	defer opened()
 	ep, err := tr.Open(octx, transport.OpenRequest{
 		Pair: pair, Role: transport.Sender, Initiator: true, Session: s.id, Key: s.key,
@@ -175,7 +175,7 @@ func (s *sender) readied(ctx context.Context, tr transport.Transport, key stream
 	if _, err := wait(ctx, s.opened); err != nil {
 		return nil, err
 	}
-	rctx, cancel := context.WithTimeout(ctx, leaseWait+connectTimeout)
+	rctx, cancel := within(ctx, leaseWait+connectTimeout)
 	defer cancel()
 	ready, err := wait(rctx, answer)
 	if err != nil {
@@ -194,6 +194,11 @@ func (s *sender) readied(ctx context.Context, tr transport.Transport, key stream
 		waitFor(ctx.Done(), connectTimeout)
 	}
 	return st, err
+}
+
+// within bounds how long joining a stream may take, and says so if it takes longer.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("not joined within %v: the network swallows what goes that way, or one of the hosts is overloaded: %w", d, transport.ErrUnavailable))
 }
 
 // connected is the sending end that Connect gave.

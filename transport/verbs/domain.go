@@ -144,7 +144,7 @@ func (d *domain) beat(ctx context.Context) {
 		case <-tick.C:
 			if d.dev.Removed() {
 				d.each(func(l *link) {
-					l.fail(fmt.Errorf("%s was removed: bring it back, or leave it to the other rails: %w", d.key.device, transport.ErrPeerGone))
+					l.fail(fmt.Errorf("%s was removed or renamed: bring it back, or leave it to the other rails: %w", d.key.device, transport.ErrPeerGone))
 				})
 				continue
 			}
