@@ -142,6 +142,7 @@ bench-full: go ## an hour: whole transfers beside others, 7 rounds, full size, i
 bench-rdma: go ## verbs beside ib_write_bw and tar | nc, in a QEMU guest
 	@test/need $(NATIVE)
 	@test/rdma/bench
+	@test/rdma/bench --type siw
 
 clean: ## remove what was built
 	rm -rf bin dist .tools .cache

@@ -31,8 +31,11 @@ import (
 // rounds is how often each contestant runs, in turns.
 const rounds = 7
 
-// device is the soft-RoCE device of the guest that all of this runs over.
-const device = "rxe0"
+// device is that of the guest which all of this runs over: soft-RoCE, or soft-iWARP.
+func device() string {
+	name, _, _ := strings.Cut(os.Getenv("RDMA_DEVICES"), " ")
+	return name
+}
 
 // TestSoftRDMABesideItsRivals measures in one guest, in turns: bytes from memory
 // to memory and from file to file beside ib_write_bw with the same message size
@@ -40,8 +43,8 @@ const device = "rxe0"
 // program. All CPU is emulated: only ratios within one run mean something.
 func TestSoftRDMABesideItsRivals(t *testing.T) {
 	bin := os.Getenv("SCP_RDMA_BIN")
-	if bin == "" {
-		t.Fatal("SCP_RDMA_BIN doesn't name the program")
+	if bin == "" || device() == "" {
+		t.Fatal("SCP_RDMA_BIN doesn't name the program, or RDMA_DEVICES no device")
 	}
 	w := newWorld(t, bin)
 	for _, qps := range []int{1, 4} {
@@ -49,20 +52,13 @@ func TestSoftRDMABesideItsRivals(t *testing.T) {
 			w.compare(t, fmt.Sprintf("MiB/s on %d QPs, messages of 1 MiB", qps), []contestant{
 				{"ib_write_bw", func(t *testing.T) float64 { return writeBW(t, qps) }},
 				{"memory to memory", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeAuto, 0) }},
-				{"file to file", func(t *testing.T) float64 { return w.file(t, qps, "-d", device) }},
+				{"file to file", func(t *testing.T) float64 { return w.file(t, qps, "-d", device()) }},
 				{"file to file, tcp", func(t *testing.T) float64 { return w.file(t, qps, "--transport", "tcp") }},
 			})
 		})
 	}
-	for _, qps := range []int{1, 4} {
-		for _, size := range []int{64 << 10, 1 << 20} {
-			t.Run(fmt.Sprintf("notice-%dQPs-%dKiB", qps, size>>10), func(t *testing.T) {
-				w.compare(t, fmt.Sprintf("MiB/s on %d QPs, slots of %d KiB, memory to memory", qps, size>>10), []contestant{
-					{"WRITE and SEND", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeSend, size) }},
-					{"immediate data", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeImm, size) }},
-				})
-			})
-		}
+	if !iwarp() { // which has no immediate data
+		w.notices(t)
 	}
 	t.Run("small", func(t *testing.T) {
 		w.compare(t, "ms for 500 files of 4 KiB", []contestant{
@@ -75,6 +71,24 @@ func TestSoftRDMABesideItsRivals(t *testing.T) {
 		})
 	})
 }
+
+// notices compares what tells of a frame.
+func (w *world) notices(t *testing.T) {
+	t.Helper()
+	for _, qps := range []int{1, 4} {
+		for _, size := range []int{64 << 10, 1 << 20} {
+			t.Run(fmt.Sprintf("notice-%dQPs-%dKiB", qps, size>>10), func(t *testing.T) {
+				w.compare(t, fmt.Sprintf("MiB/s on %d QPs, slots of %d KiB, memory to memory", qps, size>>10), []contestant{
+					{"WRITE and SEND", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeSend, size) }},
+					{"immediate data", func(t *testing.T) float64 { return w.memory(t, qps, verbs.NoticeImm, size) }},
+				})
+			})
+		}
+	}
+}
+
+// iwarp says whether the device is one of iWARP.
+func iwarp() bool { return strings.HasPrefix(device(), "siw") }
 
 type contestant struct {
 	name string
@@ -161,11 +175,16 @@ func randomBytes(n int) []byte {
 // writeBW is the average of ib_write_bw between two processes, MiB/s.
 func writeBW(t *testing.T, qps int) float64 {
 	t.Helper()
-	args := []string{"-d", device, "-x", "1", "-F", "-s", "1048576", "-q", strconv.Itoa(qps), "-n", strconv.Itoa(160 / qps)}
+	args := []string{"-d", device(), "-F", "-s", "1048576", "-q", strconv.Itoa(qps), "-n", strconv.Itoa(160 / qps)}
+	if iwarp() {
+		args = append(args, "-R") // rdma_cm
+	} else {
+		args = append(args, "-x", "1")
+	}
 	srv := exec.Command("ib_write_bw", args...)
 	check(t, srv.Start())
 	waitFor(t, 18515)
-	out, err := exec.Command("ib_write_bw", append(args, "127.0.0.1")...).CombinedOutput()
+	out, err := exec.Command("ib_write_bw", append(args, peer())...).CombinedOutput()
 	if err := errors.Join(err, srv.Wait()); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -178,6 +197,12 @@ func writeBW(t *testing.T, qps int) float64 {
 	}
 	t.Fatalf("no result in: %s", out)
 	return 0
+}
+
+// peer is where ib_write_bw's other end is: on iWARP it must be an address of the device.
+func peer() string {
+	first, _, _ := strings.Cut(os.Getenv("RDMA_IPS"), " ")
+	return first
 }
 
 // waitFor waits until somebody listens on a port, without calling him.
@@ -208,7 +233,7 @@ func (w *world) memory(t *testing.T, streams int, notice verbs.Notice, slot int)
 	key := keys.New()
 	ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "127.0.0.1:0", Keys: keys.Single("bench", key)})
 	check(t, err)
-	tr := verbs.New(verbs.Config{Devices: verbs.Host(), Rails: []string{device}, Notice: notice})
+	tr := verbs.New(verbs.Config{Devices: verbs.Host(), Rails: []string{device()}, Notice: notice})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
