@@ -42,6 +42,9 @@ const (
 	// lateBy: what is under way on a slow rail is sent over another if the others have
 	// nothing to do and it would take so many times as long as that.
 	lateBy = 3
+	// lastsFrom: a rail that is slow for so long is worth a person's look. Busy hosts make one
+	// slow for a moment: soft-RoCE on an emulated CPU did, several times in a minute.
+	lastsFrom = 2 * time.Second
 )
 
 // railHealth is what a sender knows of one rail. It has no clock but the one it is given.
@@ -76,6 +79,7 @@ type railHealth struct {
 	pause   time.Duration
 	slowed  time.Time     // not carrying as much as it takes since; zero: it does
 	slow    time.Duration // for how long it was before
+	lasting RailState     // what was told as lasting
 }
 
 // fold brings the sums up to now.
@@ -283,6 +287,9 @@ func (h *health) judge(now time.Time) []RailChange {
 		if c, ok := r.changed(before, h.best, now); ok {
 			told = append(told, c)
 		}
+		if r.lasts(now) {
+			told = append(told, r.change(h.best, true))
+		}
 	}
 	return told
 }
@@ -329,7 +336,23 @@ func (r *railHealth) changed(before RailState, best *railHealth, now time.Time) 
 	case r.state == before || r.state == RailCarries:
 		return RailChange{}, false
 	}
-	return RailChange{Rail: r.name, Best: best.name, State: r.state, Part: r.part, Expected: r.expected(best)}, true
+	return r.change(best, false), true
+}
+
+func (r *railHealth) change(best *railHealth, lasts bool) RailChange {
+	return RailChange{Rail: r.name, Best: best.name, State: r.state, Part: r.part, Expected: r.expected(best), Lasts: lasts}
+}
+
+// lasts says, once for each worse state, that a rail has been slow for long.
+func (r *railHealth) lasts(now time.Time) bool {
+	switch {
+	case r.slowed.IsZero():
+		r.lasting = RailCarries
+	case now.Sub(r.slowed) >= lastsFrom && r.state > r.lasting:
+		r.lasting = r.state
+		return true
+	}
+	return false
 }
 
 // late says whether what a rail has under way should go over others, that have nothing to do.

@@ -255,3 +255,27 @@ func FuzzHealth(f *testing.F) {
 		}
 	})
 }
+
+// It is told once that a rail goes on being slow, and once more when it gets nothing; not of one
+// that was slow for a moment.
+func TestThatARailIsSlowLasts(t *testing.T) {
+	r := &railHealth{}
+	start := time.Unix(1000, 0)
+	for i, step := range []struct {
+		after time.Duration
+		state RailState
+		told  bool
+	}{
+		{0, RailLess, false}, {lastsFrom - 1, RailLess, false}, {lastsFrom, RailCarries, false}, // for a moment
+		{10 * time.Second, RailLess, false}, {10*time.Second + lastsFrom, RailLess, true}, {15 * time.Second, RailLess, false},
+		{16 * time.Second, RailNone, true}, {17 * time.Second, RailLess, false}, {18 * time.Second, RailNone, false},
+		{20 * time.Second, RailCarries, false}, {21 * time.Second, RailLess, false}, {21*time.Second + lastsFrom, RailLess, true},
+	} {
+		now, before := start.Add(step.after), r.state
+		r.state = step.state
+		r.changed(before, r, now)
+		if told := r.lasts(now); told != step.told {
+			t.Errorf("step %d: told %v", i, told)
+		}
+	}
+}

@@ -45,10 +45,12 @@ func (h *RailHealth) join(o RailHealth) {
 	}
 }
 
-// RailChange is that a rail is given less, or again as much as it takes.
+// RailChange is that a rail is given less, or again as much as it takes; or that it goes on
+// being given less.
 type RailChange struct {
 	Rail, Best string
 	State      RailState
 	Part       float64 // its rate, of that of the best
 	Expected   bool    // its link is that much slower: it is as well as it can be
+	Lasts      bool    // nothing has changed: it has been so for some time
 }

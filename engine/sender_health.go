@@ -55,7 +55,7 @@ func (s *sender) judgeRails(now time.Time) {
 	s.held.Broadcast()
 	s.mu.Unlock()
 	for _, c := range told {
-		s.log.Info("a rail is given more or less", "rail", c.Rail, "state", c.State, "part of the best", c.Part, "best", c.Best)
+		s.log.Info("a rail is given more or less", "lasts", c.Lasts, "rail", c.Rail, "state", c.State, "part of the best", c.Part, "best", c.Best)
 		if s.cfg.Observer != nil {
 			s.cfg.Observer.RailChanged(c)
 		}

@@ -142,7 +142,7 @@ func TestTwoRailsCarryOneTransferTogether(t *testing.T) {
 
 // A rail that is slow beside the other is named, and all arrives.
 func TestASlowRailIsNamed(t *testing.T) {
-	const size = 128 << 20
+	const size = 256 << 20 // long enough for it to last
 	a, _, srv := railed(t, 400, 40)
 	file := filepath.Join(folder(t, root()), "file")
 	write(t, file, bytesOf(1, size))

@@ -8,10 +8,10 @@ import (
 	"scp_rdma/engine"
 )
 
-// RailChanged implements engine.Observer. That a rail is slow is told once, and once more when
-// it gets nothing at all; and that it is well again.
+// RailChanged implements engine.Observer. Programs are told of each change; people, once it lasts,
+// that a rail is slow, and once more if it gets nothing at all; and then that it is well again.
 func (c *console) RailChanged(r engine.RailChange) {
-	if c.json {
+	if c.json && !r.Lasts {
 		c.emit("rail", event{Rail: r.Rail, Best: r.Best, State: r.State.String(), Part: &r.Part})
 	}
 	c.mu.Lock()
@@ -19,7 +19,7 @@ func (c *console) RailChanged(r engine.RailChange) {
 		c.slow = map[string]engine.RailState{}
 	}
 	worst := c.slow[r.Rail]
-	if r.State == engine.RailCarries || r.State > worst {
+	if r.State == engine.RailCarries || r.Lasts {
 		c.slow[r.Rail] = r.State
 	}
 	c.mu.Unlock()
@@ -27,7 +27,7 @@ func (c *console) RailChanged(r engine.RailChange) {
 	case r.Expected:
 	case r.State == engine.RailCarries && worst > engine.RailCarries:
 		c.note(fmt.Sprintf("rail %s is well again and carries its share", quote(r.Rail)))
-	case r.State > worst:
+	case r.Lasts && r.State > worst:
 		c.note(slowWords(r))
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"scp_rdma/engine"
 )
 
-// That a rail is slow is told once, and once more when it gets nothing; and that it is well.
+// That a rail is slow is told once it lasts, and once more when it gets nothing; and that it is
+// well. One that was slow for a moment is told to programs only.
 func TestASlowRailIsToldOf(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		var stdout, stderr bytes.Buffer
@@ -17,7 +18,13 @@ func TestASlowRailIsToldOf(t *testing.T) {
 		less := engine.RailChange{Rail: "b\n", Best: "a", State: engine.RailLess, Part: 0.1}
 		none, well, slower := less, less, less
 		none.State, none.Part, well.State, slower.Rail, slower.Expected = engine.RailNone, 0.001, engine.RailCarries, "c", true
-		for _, c := range []engine.RailChange{less, less, none, less, none, slower, well, well, less} {
+		lasts := func(c engine.RailChange) engine.RailChange {
+			c.Lasts = true
+			return c
+		}
+		for _, c := range []engine.RailChange{
+			less, well, less, lasts(less), none, lasts(none), less, none, slower, lasts(slower), well, well, less, lasts(less),
+		} {
 			con.RailChanged(c)
 		}
 		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
@@ -29,7 +36,7 @@ func TestASlowRailIsToldOf(t *testing.T) {
 			}
 		}
 		if json {
-			if got := stdout.String(); strings.Count(got, "\n") != 9 || !strings.Contains(got, `"rail":"b\n","best":"a","state":"none","part":0.001`) {
+			if got := stdout.String(); strings.Count(got, "\n") != 10 || !strings.Contains(got, `"rail":"b\n","best":"a","state":"none","part":0.001`) {
 				t.Errorf("%s", got)
 			}
 		}
