@@ -11,11 +11,12 @@ import (
 	trees "scp_rdma/internal/tree"
 )
 
-// source is a tree with something of every size.
+// source is a tree with something of every size, and enough for each of two rails to carry of
+// it, though one is joined later.
 func source(t *testing.T) string {
 	t.Helper()
 	src := filepath.Join(t.TempDir(), "src")
-	_, err := trees.Generate(src, trees.Spec{Seed: 51, Files: 300, PlainOnly: true, Large: 2, LargeSize: 9 << 20})
+	_, err := trees.Generate(src, trees.Spec{Seed: 51, Files: 300, PlainOnly: true, Large: 4, LargeSize: 9 << 20})
 	check(t, err)
 	return src
 }
