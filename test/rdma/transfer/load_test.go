@@ -94,13 +94,16 @@ func (o *other) changed(t *testing.T, c change, l *client) {
 		return func() bool { return tx(t, card) > before+1<<20 }
 	}
 	do(c.away)
+	// A rail whose packets are too long now is slow before its streams break, and may have been
+	// taken out of them for that: then they are joined again with the MTU that there is.
+	broke, late := "a stream broke, others carry what it had under way: rail=rxe1 ", "others carry what a slow rail had under way: rail=rxe1 "
+	shrinks := strings.HasPrefix(c.name, "its MTU")
+	text := func() string { return l.out.String()[said:] }
 	if c.breaks {
-		waits("told", func() bool {
-			return strings.Contains(l.out.String()[said:], "a stream broke, others carry what it had under way: rail=rxe1 ")
-		})
+		waits("told", func() bool { return strings.Contains(text(), broke) || shrinks && strings.Contains(text(), late) })
 	}
-	if strings.HasPrefix(c.name, "its MTU") && c.breaks && !strings.Contains(l.out.String()[said:], "the MTU of port 1 has become 1024 bytes") {
-		t.Errorf("no word of the MTU: %s", l.out.String()[said:])
+	if shrinks && strings.Contains(text(), broke) && !strings.Contains(text(), "the MTU of port 1 has become 1024 bytes") {
+		t.Errorf("no word of the MTU: %s", text())
 	}
 	waits("the other carries", carries("eth0"))
 	if c.stays {
