@@ -149,7 +149,7 @@ func waysOf(reg *transport.Registry, mine probed, hello *wire.Hello, ways []wire
 			}
 			l := lanes[p.Client]
 			if l == nil {
-				l = &lane{rail: own.Name, rate: own.Rate, cores: own.Cores, count: &railCount{transport: tr.Name(), name: own.Name}}
+				l = newLane(tr.Name(), own)
 				lanes[p.Client] = l
 				rt.lanes = append(rt.lanes, l)
 			}

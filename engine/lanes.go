@@ -134,8 +134,7 @@ func (r *route) spread(n int) {
 // prefers says whether a further stream is better off on lane b than on a, by the rates and
 // streams of both.
 func prefers(rateA, haveA, rateB, haveB uint64, known bool) bool {
-	switch {
-	case haveA == 0 || haveB == 0 || !known:
+	if haveA == 0 || haveB == 0 || !known {
 		return haveB < haveA
 	}
 	return float64(rateB)/float64(haveB+1) > float64(rateA)/float64(haveA+1)
@@ -149,13 +148,18 @@ func (r *route) homeOf(stream uint32) int {
 	return int(stream) % len(r.lanes)
 }
 
+// newLane is the lane of a local rail of a transport, without a way to the peer yet.
+func newLane(name string, r transport.Rail) *lane {
+	return &lane{rail: r.Name, rate: r.Rate, cores: r.Cores, count: &railCount{transport: name, name: r.Name}}
+}
+
 func lanesOf(name string, pairs []transport.RailPair) []*lane {
 	var lanes []*lane
 	at := map[string]*lane{}
 	for _, p := range pairs {
 		l := at[p.Local.Name]
 		if l == nil {
-			l = &lane{rail: p.Local.Name, rate: p.Local.Rate, cores: p.Local.Cores, count: &railCount{transport: name, name: p.Local.Name}}
+			l = newLane(name, p.Local)
 			at[p.Local.Name] = l
 			lanes = append(lanes, l)
 		}
