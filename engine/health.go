@@ -287,7 +287,7 @@ func (h *health) judge(now time.Time) []RailChange {
 		if c, ok := r.changed(before, h.best, now); ok {
 			told = append(told, c)
 		}
-		if r.lasts(now) {
+		if h.best != nil && r.streams > 0 && r.lasts(now) { // one that is gone is told as that
 			told = append(told, r.change(h.best, true))
 		}
 	}

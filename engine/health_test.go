@@ -237,7 +237,11 @@ func FuzzHealth(f *testing.F) {
 				}
 			}
 			now = play(h, up, 1+rng.IntN(8), now, time.Duration(rng.IntN(300))*time.Millisecond, nil)
-			h.judge(now)
+			for _, c := range h.judge(now.Add(lastsFrom)) {
+				if r := lines[c.Rail[0]-'a']; r.streams == 0 {
+					t.Fatalf("of a rail without streams: %+v", c)
+				}
+			}
 			some := len(up) == 0
 			for _, l := range up {
 				some = some || !h.limited(l.railHealth)
@@ -254,6 +258,31 @@ func FuzzHealth(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A slow rail and all others may lose their streams: then there is nothing to say of it.
+func TestNothingIsToldOfASlowRailThatIsGone(t *testing.T) {
+	start := time.Unix(1000, 0)
+	h, lines := lay(start, 1e9, 1e7)
+	now := play(h, lines, 4, start, time.Second, nil)
+	if lines[1].state == RailCarries {
+		t.Fatal("a rail at a hundredth isn't slow")
+	}
+	for _, l := range lines {
+		l.streams = 0
+		l.lost(l.flight, now)
+	}
+	if told := h.judge(now.Add(2 * lastsFrom)); len(told) > 0 {
+		t.Errorf("without any stream: %+v", told)
+	}
+	lines[0].streams = 1
+	if told := h.judge(now.Add(2 * lastsFrom)); len(told) > 0 {
+		t.Errorf("without a stream of its own: %+v", told)
+	}
+	lines[1].streams = 1
+	if told := h.judge(now.Add(2 * lastsFrom)); len(told) != 1 || !told[0].Lasts {
+		t.Errorf("with all of them again: %+v", told)
+	}
 }
 
 // It is told once that a rail goes on being slow, and once more when it gets nothing; not of one
