@@ -38,6 +38,7 @@ type BenchConfig struct {
 	For        time.Duration
 	NoChecksum bool
 	Encrypt    bool
+	EveryRail  bool         // the user has named them: none is spared for its low rate
 	Logger     hclog.Logger // nil: silent
 }
 
@@ -120,7 +121,9 @@ func (b *bencher) ask(ctx context.Context) error {
 	if err := b.onlyRail(b.routes.first()); err != nil {
 		return err
 	}
-	b.spareSlow()
+	if !b.bench.EveryRail {
+		b.spareSlow()
+	}
 	way := b.way()
 	if err := b.agree(peer.Limits, way, false); err != nil {
 		return err
@@ -180,7 +183,7 @@ func (b *bencher) carry(ctx context.Context) (err error) {
 	}()
 	way := b.routes.first()
 	for i := range b.streams {
-		st, err := b.join(ctx, uint32(i), way.transport, way.lanes[i%len(way.lanes)])
+		st, err := b.join(ctx, uint32(i), way.transport, way.lanes[way.homeOf(uint32(i))])
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -75,6 +77,50 @@ func TestBenchMeasuresOneRailAlone(t *testing.T) {
 	}
 	if _, err := k.bench(func(c *engine.BenchConfig) { c.Rail = "c" }); !errors.Is(err, transport.ErrUnavailable) {
 		t.Errorf("a rail that isn't there: %v", err)
+	}
+}
+
+// rated is a transport whose host knows what its rails carry, bit/s.
+type rated struct {
+	transport.Transport
+	rates map[string]uint64
+}
+
+func (r rated) Probe(ctx context.Context) ([]transport.Rail, error) {
+	rails, err := r.Transport.Probe(ctx)
+	for i := range rails {
+		rails[i].Rate = r.rates[rails[i].Name]
+	}
+	return rails, err
+}
+
+// As a transfer does: a slow rail carries only if it was named, and a fast one has more streams.
+func TestBenchHasRailsCarryAsATransferDoes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rates map[string]uint64
+		named bool
+		want  map[string]int // streams of 4
+	}{
+		"slow":           {map[string]uint64{"a": 100e9, "b": 1e9}, false, map[string]int{"a": 4, "b": 0}},
+		"slow and named": {map[string]uint64{"a": 100e9, "b": 1e9}, true, map[string]int{"a": 3, "b": 1}},
+		"equal":          {map[string]uint64{"a": 100e9, "b": 100e9}, false, map[string]int{"a": 2, "b": 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := start(t, func(k *kit) { tr := mem.New("a", "b"); k.client, k.server = rated{tr, tt.rates}, tr })
+			got, err := k.bench(func(c *engine.BenchConfig) { c.EveryRail, c.Streams = tt.named, 4 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			have := map[string]int{}
+			for _, r := range got.Rails {
+				if have[r.Local] = r.Streams; (r.Bytes > 0) != (r.Streams > 0) {
+					t.Errorf("%+v", r)
+				}
+			}
+			if !maps.Equal(have, tt.want) {
+				t.Errorf("streams %v, want %v", have, tt.want)
+			}
+		})
 	}
 }
 

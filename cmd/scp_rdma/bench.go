@@ -42,7 +42,7 @@ func bench(ctx context.Context, e env, con *console, o *options, host string, lo
 		Measure: func(ctx context.Context, s sweep.Setting) (*engine.Benched, error) {
 			return engine.Bench(ctx, engine.BenchConfig{
 				Server: there.at, Wait: o.wait, Transports: there.reg, Rail: s.Rail, Streams: s.Streams, Slots: s.Slots, SlotSize: s.Size,
-				For: o.seconds.duration(), NoChecksum: o.unchecked, Encrypt: o.encrypt, Logger: log.Named("engine"),
+				For: o.seconds.duration(), NoChecksum: o.unchecked, Encrypt: o.encrypt, EveryRail: len(o.rails) > 0, Logger: log.Named("engine"),
 			})
 		},
 		Measuring: func(s sweep.Setting) { con.title("measuring " + settingText(s)) },
