@@ -250,7 +250,7 @@ type Observer interface {
 	// what is under way to it: a slow disk is waited for.
 	Stalled(d time.Duration)
 	// RailChanged is called when a rail is given less than it takes, for it is slow beside the
-	// others, or again as much as it takes.
+	// others, or again as much as it takes; where the server sends, when it says so.
 	RailChanged(c RailChange)
 	// Scarce is called once it is known that the files to be sent need more bytes than
 	// the server has free.
@@ -316,7 +316,7 @@ type RailReport struct {
 	Streams int
 	Bytes   uint64 // frame data sent
 
-	RailHealth // at a sender
+	RailHealth // as the sender has it
 }
 
 // Report is what came of a transfer.

@@ -24,6 +24,7 @@ type fetching struct {
 
 	would                 dry
 	skippedBytes, resumed atomic.Uint64
+	rails                 toldRails
 	walked                atomic.Bool // the server has announced all there is
 	last                  wire.Done   // of the server; once the session is over
 }

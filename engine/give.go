@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func (r *receiver) give(ctx context.Context, m *wire.Fetch) error {
 	})
 	s.conn, s.id, s.key, s.asked, s.started = r.conn, r.id, r.key, true, r.started
 	s.meter, s.seat = r.meter, r.seat
+	s.tellsRails = slices.Contains(r.peer.Features, wire.FeatureRails)
 	s.cfg.Server.Addr = r.conn.RemoteAddr().String()
 	return s.end(ctx, r.giveBy(ctx, s, m))
 }
@@ -150,6 +152,7 @@ func waysOf(reg *transport.Registry, mine probed, hello *wire.Hello, ways []wire
 			l := lanes[p.Client]
 			if l == nil {
 				l = newLane(tr.Name(), own)
+				l.far = p.Client
 				lanes[p.Client] = l
 				rt.lanes = append(rt.lanes, l)
 			}
@@ -205,7 +208,7 @@ func (teller) Lost(error, time.Duration) {}
 // Stalled implements Observer.
 func (teller) Stalled(time.Duration) {}
 
-// RailChanged implements Observer: it is in the log.
+// RailChanged implements Observer: the sender has told the client.
 func (teller) RailChanged(RailChange) {}
 
 // Scarce implements Observer.

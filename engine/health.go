@@ -50,6 +50,7 @@ const (
 // railHealth is what a sender knows of one rail. It has no clock but the one it is given.
 type railHealth struct {
 	name    string
+	far     string  // the rail of the side that dials, where that is the other one
 	wire    float64 // its rate, as its host has it, in a unit of all rails; 0: not known
 	state   RailState
 	streams int // joined
@@ -340,7 +341,7 @@ func (r *railHealth) changed(before RailState, best *railHealth, now time.Time) 
 }
 
 func (r *railHealth) change(best *railHealth, lasts bool) RailChange {
-	return RailChange{Rail: r.name, Best: best.name, State: r.state, Part: r.part, Expected: r.expected(best), Lasts: lasts}
+	return RailChange{Rail: r.name, Best: best.name, rail: r, best: best, State: r.state, Part: r.part, Expected: r.expected(best), Lasts: lasts}
 }
 
 // lasts says, once for each worse state, that a rail has been slow for long.

@@ -24,6 +24,7 @@ type lane struct {
 	rail  string
 	pairs []transport.RailPair
 	count *railCount
+	far   string // of the side that dials, where that is the other one
 	rate  uint64 // bit/s, as far as this host knows; 0: not known
 	spare bool   // it carries only when no other lane does
 	cores []int  // that lie near it; none: any

@@ -53,4 +53,6 @@ type RailChange struct {
 	Part       float64 // its rate, of that of the best
 	Expected   bool    // its link is that much slower: it is as well as it can be
 	Lasts      bool    // nothing has changed: it has been so for some time
+
+	rail, best *railHealth // at the side that judges
 }

@@ -35,8 +35,10 @@ func (r *receiver) take(m wire.Message) error {
 			return fmt.Errorf("message %d where there is no target: %w", m.Type(), ErrProtocol)
 		}
 	}
-	if r.fetch != nil && r.takeGiven(m) {
-		return nil
+	if r.fetch != nil {
+		if taken, err := r.takeGiven(m); taken || err != nil {
+			return err
+		}
 	}
 	switch m := m.(type) {
 	case *wire.Entries:
@@ -61,7 +63,7 @@ func (r *receiver) take(m wire.Message) error {
 }
 
 // takeGiven takes what only a server says that sends; false: it is something else.
-func (r *receiver) takeGiven(m wire.Message) bool {
+func (r *receiver) takeGiven(m wire.Message) (bool, error) {
 	switch m := m.(type) {
 	case *wire.StreamJoin:
 		r.fetch.join.put(streamKey{m.Stream, m.Epoch}, m)
@@ -69,10 +71,12 @@ func (r *receiver) takeGiven(m wire.Message) bool {
 		r.takeTrouble(m)
 	case *wire.Walked:
 		r.fetch.walked.Store(true)
+	case *wire.RailHealth:
+		return true, r.fetch.takeRail(m)
 	default:
-		return false
+		return false, nil
 	}
-	return true
+	return true, nil
 }
 
 // job is one thing for admitAll to do, in the order it came.

@@ -355,7 +355,11 @@ func (in *inStreams) counted() (string, []RailReport) {
 	defer in.mu.Unlock()
 	var rails []RailReport
 	for _, c := range in.rails {
-		rails = append(rails, RailReport{Name: c.name, Peer: c.peerName(), Streams: int(c.streams.Load()), Bytes: c.bytes.Load()})
+		one := RailReport{Name: c.name, Peer: c.peerName(), Streams: int(c.streams.Load()), Bytes: c.bytes.Load()}
+		if in.r.fetch != nil {
+			one.RailHealth = in.r.fetch.rails.of(c.name)
+		}
+		rails = append(rails, one)
 	}
 	return in.name, rails
 }

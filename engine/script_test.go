@@ -125,9 +125,17 @@ func (s *script) message() wire.Message {
 	case 18:
 		return one[wire.Message](s, &wire.Ping{N: 1}, &wire.Pong{N: 1}, &wire.Inspect{}, &wire.Inspected{}, &wire.Open{Contents: true}, &wire.Authed{}, &wire.Auth{}, &wire.Walked{},
 			&wire.StreamJoin{Stream: uint32(s.n(3)), Epoch: uint32(s.n(3)), Offer: []byte(s.text()), Error: s.text()},
-			&wire.Trouble{Kind: wire.TroubleKind(s.n(4)), Path: []byte(s.text()), Text: s.text()}, s.fetch())
+			&wire.Trouble{Kind: wire.TroubleKind(s.n(4)), Path: []byte(s.text()), Text: s.text()}, s.fetch(), s.rail())
 	}
 	return one[wire.Message](s, &wire.Bye{}, &wire.Bye{Code: wire.ByeError, Text: s.text()}, &wire.Hello{Version: wire.Version})
+}
+
+// rail tells of a rail that may be there.
+func (s *script) rail() *wire.RailHealth {
+	return &wire.RailHealth{
+		Rail: one(s, "a", "b", "", s.text()), Best: one(s, "a", "", s.text()), Event: wire.RailEvent(s.n(4)), State: uint8(s.n(4)),
+		Part: one(s, uint32(0), 5, wire.FullPart, ^uint32(0)), Expected: s.n(2) == 1, Rate: s.id(), Latency: int64(s.id()), Slow: int64(s.id()),
+	}
 }
 
 // fetch asks for something.

@@ -71,7 +71,7 @@ func (s *sender) end(ctx context.Context, err error) error {
 
 // hello swaps Hellos.
 func (s *sender) hello(ctx context.Context) (*wire.Hello, error) {
-	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: s.scout.probed.sets, Features: []string{wire.FeatureShort}}
+	hello := &wire.Hello{Version: wire.Version, Software: Software, Rails: s.scout.probed.sets, Features: []string{wire.FeatureShort, wire.FeatureRails}}
 	if err := s.conn.Send(hello); err != nil {
 		return nil, err
 	}
@@ -329,6 +329,7 @@ func (s *sender) finish(ctx context.Context) error {
 	s.times.Sender = s.spent()
 	done := &wire.Done{Totals: totals, Spent: toSpent(s.times.Sender)}
 	if s.asked {
+		s.tellRails()
 		done.Resent, done.Damaged, done.CarriedAgain = s.count.resent.Load(), s.count.damaged.Load(), s.count.carriedAgain.Load()
 	}
 	done.Clean = s.cfg.Delete.Wanted && s.count.failed.Load() == 0 && (s.cfg.Delete.Clean == nil || s.cfg.Delete.Clean())

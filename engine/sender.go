@@ -66,11 +66,12 @@ type sender struct {
 	target   string // where it puts it all
 	named    bool   // under the last name of that
 
-	lastDone  atomic.Int64 // when the receiver got on with something last, ns since 1970
-	gone      atomic.Bool  // nothing more can be heard on control
-	acked     atomic.Bool  // the receiver has applied something
-	continues []byte       // the session that this one goes on from
-	addrs     []string     // where the server can be reached too, by its own word
+	lastDone   atomic.Int64 // when the receiver got on with something last, ns since 1970
+	gone       atomic.Bool  // nothing more can be heard on control
+	acked      atomic.Bool  // the receiver has applied something
+	tellsRails bool         // a client that fetches knows wire.RailHealth
+	continues  []byte       // the session that this one goes on from
+	addrs      []string     // where the server can be reached too, by its own word
 
 	started time.Time
 	clocks  clocks // of the workers

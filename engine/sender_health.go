@@ -19,6 +19,7 @@ func (s *sender) judged(all []*route) {
 	for _, way := range all {
 		for _, l := range way.lanes {
 			l.count.health = s.health.add(l.rail, float64(l.rate), now)
+			l.count.health.far = l.far
 		}
 	}
 }
@@ -56,6 +57,7 @@ func (s *sender) judgeRails(now time.Time) {
 	s.mu.Unlock()
 	for _, c := range told {
 		s.log.Info("a rail is given more or less", "lasts", c.Lasts, "rail", c.Rail, "state", c.State, "part of the best", c.Part, "best", c.Best)
+		s.tellRail(c)
 		if s.cfg.Observer != nil {
 			s.cfg.Observer.RailChanged(c)
 		}

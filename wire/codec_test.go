@@ -74,6 +74,7 @@ func messages() []Message {
 			Limits: Limits{Streams: 1, Slots: 2, SlotSize: 3, Window: 4}, Streams: 5, Slots: 6, SlotSize: 7, Owner: true, Xattr: true,
 			SafeLinks: true, NoChecksum: true, Encrypt: true, EveryRail: true, RetryFor: -1, Filter: [][]byte{[]byte("- a\xff")}, OneFS: true, Dry: true, ACL: true, Ordered: true},
 		&Trouble{Kind: TroubleOutside, Path: []byte("a\xff"), Text: "no"}, &Walked{},
+		&RailHealth{Rail: "a", Best: "b", Event: RailLasts, State: MaxRailState, Part: FullPart, Expected: true, Rate: 1 << 40, Latency: 5, Slow: MaxSpent},
 		&StreamJoin{Stream: 1, Epoch: 2, Offer: []byte{1}, Error: "no"},
 		&Fence{Stream: 1, Epoch: 2}, &Fenced{Stream: 1, Epoch: 2, Error: "broken", Short: true, Slots: 3},
 	}

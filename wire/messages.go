@@ -32,6 +32,7 @@ const (
 	TypeStreamJoin
 	TypeTrouble
 	TypeWalked
+	TypeRailHealth
 )
 
 // Message is one control message.

@@ -53,6 +53,8 @@ func empty(t Type) Message {
 		return &Trouble{}
 	case TypeWalked:
 		return &Walked{}
+	case TypeRailHealth:
+		return &RailHealth{}
 	}
 	return nil
 }
@@ -131,3 +133,6 @@ func (*Trouble) Type() Type { return TypeTrouble }
 
 // Type implements Message.
 func (*Walked) Type() Type { return TypeWalked }
+
+// Type implements Message.
+func (*RailHealth) Type() Type { return TypeRailHealth }

@@ -84,6 +84,8 @@ func validate(m Message) error {
 		)
 	case *Fetch:
 		return m.validate()
+	case *RailHealth:
+		return m.validate()
 	case *Trouble:
 		return first(
 			check{m.Kind > TroubleOutside, "unknown kind of trouble"},
