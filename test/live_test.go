@@ -90,6 +90,13 @@ func TestThePageMovesInARealBrowser(t *testing.T) {
 	eventually(t, "the rail has a curve", func() bool {
 		return len(in[string](ctx, t, `document.querySelector("#rails path.in:not(.area)")?.getAttribute("d") || ""`)) > 0
 	})
+	for state, says := range map[string]string{"carries": "", "less": "slow: is given less", "none": "slow: is given only probes"} {
+		got := in[string](ctx, t, `(() => { const c = railCard(); fillRail(c.parts, { name: "r", transport: "t", streams: 1, streams_broken: 0, state: "`+state+
+			`", receive_rates: [], send_rates: [], received_bytes: 0, sent_bytes: 0, step: 2 }); return c.querySelector(".wrong").textContent })()`)
+		if got != says {
+			t.Errorf("of a rail that is given %s it says %q", state, got)
+		}
+	}
 	if got := in[int](ctx, t, `document.querySelectorAll("main img, main script, main iframe").length`); got != 0 {
 		t.Errorf("%d elements came from a name", got)
 	}

@@ -132,11 +132,11 @@ const chartHeight = 60;
 
 function railCard() {
   const card = el("article", "rail");
-  const p = { name: el("span", "target"), what: el("span", "who"), broken: el("span", "wrong"), in: el("span", "in"), out: el("span", "out") };
+  const p = { name: el("span", "target"), what: el("span", "who"), slow: el("span", "wrong"), broken: el("span", "wrong"), in: el("span", "in"), out: el("span", "out") };
   const top = el("div", "top");
   const now = el("span", "now");
   now.append(p.in, p.out);
-  top.append(p.name, p.what, p.broken, now);
+  top.append(p.name, p.what, p.slow, p.broken, now);
   const chart = el("div", "chart");
   p.svg = svg("svg", { viewBox: "0 0 " + chartWidth + " " + chartHeight, preserveAspectRatio: "none", role: "img" });
   p.svg.append(svg("line", { class: "grid", x1: 0, x2: chartWidth, y1: chartHeight / 2, y2: chartHeight / 2 }));
@@ -170,12 +170,16 @@ function draw(line, area, points, room, peak) {
   area.setAttribute("d", d + "L" + chartWidth + " " + chartHeight + "L" + x(0) + " " + chartHeight + "Z");
 }
 
+// given is what a rail is given that is slow beside the others of its session.
+const given = { less: "slow: is given less", none: "slow: is given only probes" };
+
 const last = (list) => (list.length > 0 ? list[list.length - 1] : 0);
 
 function fillRail(p, r) {
   const room = Math.round((minutes * 60) / r.step);
   put(p.name, r.name);
   put(p.what, r.transport + ", " + count(r.streams, "stream", "streams"));
+  put(p.slow, given[r.state] || "");
   put(p.broken, r.streams_broken > 0 ? count(r.streams_broken, "stream broke", "streams broke") : "");
   const peakIn = Math.max(0, ...r.receive_rates);
   const peakOut = Math.max(0, ...r.send_rates);
