@@ -100,7 +100,7 @@ var errBroken = errors.New("the stream is broken")
 // broke says whether an error is one of a stream, which others can stand in for.
 func broke(err error) bool {
 	var stream *transport.StreamError
-	return errors.As(err, &stream) || errors.As(err, new(*shortError)) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken) || errors.Is(err, errLate)
+	return errors.As(err, &stream) || errors.As(err, new(*shortError)) || errors.Is(err, errStreamLost) || errors.Is(err, errBroken) || errors.Is(err, errLate) || errors.Is(err, errGrow)
 }
 
 // replace takes what a broken stream carried and has no result to the others. Not
@@ -116,7 +116,7 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 	}
 	cause = withPeersReason(st, cause)
 	now := time.Now()
-	short := s.shortOf(st.living, cause)
+	again := s.shortOf(st.living, cause) != nil || errors.Is(cause, errGrow)
 	s.mu.Lock()
 	var lost []sent
 	for id, u := range s.units {
@@ -137,8 +137,8 @@ func (s *sender) replace(ctx context.Context, st *joined, cause error) error {
 		}
 		bytes += u.bytes
 	}
-	if short != nil {
-		s.log.Debug("a stream has made room", "rail", st.lane.rail, "stream", st.key.stream, "bytes again", bytes, "error", short)
+	if again {
+		s.log.Debug("a stream comes again with other slots", "rail", st.lane.rail, "stream", st.key.stream, "bytes again", bytes, "error", cause)
 		s.routes.ended(st.lane)
 		return nil
 	}
@@ -160,7 +160,8 @@ type joined struct {
 	lane   *lane
 	living *living
 	slots  int
-	lease  *lease // of them, where this side has to share its memory; done ends it
+	grow   time.Time // then it ends, to come again with more; zero: never
+	lease  *lease    // of them, where this side has to share its memory; done ends it
 	done   func()
 }
 
@@ -171,6 +172,8 @@ type opening struct {
 	epoch uint32 // of the next try
 	slots int    // for it
 	short int    // so often in a row there was no memory
+	small int    // so often in a row it came about with less than all slots, and no more than before
+	had   int    // slots, the last time
 }
 
 // open joins the stream with the peer; nil: nothing is left to carry.
@@ -195,6 +198,7 @@ func (o *opening) open(ctx context.Context) (*joined, error) {
 			s.routes.joined(c.lane)
 			s.railJoined(st)
 			o.short = 0
+			st.grow = o.growAt(st.slots, time.Now())
 			return st, nil
 		}
 		if ctx.Err() != nil {
@@ -232,6 +236,31 @@ const (
 	roomPause    = time.Second
 	roomPauseMax = 16 * time.Second
 )
+
+const (
+	// growAfter is when a stream that has made room, or came about with less, asks again for
+	// all slots: each further time in a row twice as long, up to growMax. It costs some round
+	// trips and slots that are registered again, and others may need the memory for long.
+	growAfter = 15 * time.Second
+	growMax   = 4 * time.Minute
+)
+
+// errGrow: a stream ends to come again with more slots.
+var errGrow = errors.New("there may be room for more slots")
+
+// growAt is when a stream that came about with so many slots asks for more; zero: never.
+func (o *opening) growAt(slots int, now time.Time) time.Time {
+	if slots >= o.s.slots {
+		o.small, o.had = 0, slots
+		return time.Time{}
+	}
+	if slots > o.had {
+		o.small = 0
+	}
+	pause := min(growAfter<<min(o.small, 16), growMax)
+	o.small, o.had = o.small+1, slots
+	return now.Add(pause)
+}
 
 // less has the next try ask for as many slots as there is room for, and says when that may be.
 // For ever less at once, for all after a while.

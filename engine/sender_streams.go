@@ -64,7 +64,9 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 			if err = s.replace(ctx, st, err); err == nil {
 				short := s.shortOf(st.living, nil)
 				s.forget(st.key)
-				if short != nil && s.restUntil(ctx, o.less(short, time.Now())) {
+				if short == nil {
+					o.slots = s.slots
+				} else if s.restUntil(ctx, o.less(short, time.Now())) {
 					return because(ctx, context.Cause(ctx))
 				}
 				continue
@@ -82,7 +84,7 @@ func (s *sender) work(ctx context.Context, id uint32) error {
 // feed carries units over a stream until every entry has its result.
 func (s *sender) feed(ctx context.Context, st *joined) error {
 	w := newSendWorker(s, st, st.key, st.lane.count)
-	w.lease = st.lease
+	w.lease, w.grow = st.lease, st.grow
 	stop := s.heed(st)
 	leave := s.slotsJoined.join(st.SendStream, st.slots, st.lane.count)
 	err := byRail(st.lane.cores, s.streams, func() error { return w.run(st.living.ctx) })

@@ -24,6 +24,7 @@ type sendWorker struct {
 
 	unflushed bool      // something was sent since the last Flush
 	idle      time.Time // since then the next slot is waited for
+	grow      time.Time // then the stream ends, to come again with more slots; zero: never
 }
 
 // idleFlush: a stream without a unit for so long looks whether all that it sent has
@@ -43,6 +44,13 @@ func (w *sendWorker) run(ctx context.Context) error {
 			return err
 		}
 		w.s.meter.credit.add(took)
+		if !w.grow.IsZero() && w.idle.After(w.grow) {
+			w.stream.Discard(slot)
+			if err := w.stream.Flush(ctx); err != nil {
+				return err
+			}
+			return errGrow
+		}
 		more, err := w.carry(ctx, slot)
 		if err != nil || !more {
 			return err

@@ -64,7 +64,7 @@ func value(t *testing.T, scrape, metric string) float64 {
 // works: what it counts is what went over.
 func TestAServerIsWatchedWhileItWorks(t *testing.T) {
 	dir := t.TempDir()
-	const size = 4 << 20
+	const size = 12 << 20 // ten seconds, of which a busy machine has one to look
 	evil := "<script>alert(1)<"
 	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
