@@ -16,7 +16,7 @@ const (
 	// of full bundles busy; empty files need more, and each costs under 1 KiB on either side.
 	DefaultWindow = 8192
 	// DefaultMemory is for all slots of a session, bytes: SendConfig.Memory.
-	DefaultMemory = 64 << 20
+	DefaultMemory = transport.UsualMemory
 	// DefaultSessionMemory is what one session's slots may take at a server:
 	// twice what a client of ours asks for.
 	DefaultSessionMemory = 2 * DefaultMemory

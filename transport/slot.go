@@ -8,6 +8,9 @@ import "fmt"
 // 16 KiB holds the records of about 600 chunks.
 const HeadRoom = 16 << 10
 
+// UsualMemory is what all slots of a session take together where nothing else is said, bytes.
+const UsualMemory = 64 << 20
+
 // Slot is one fixed piece of a slab: a head area and page-aligned data. Both
 // ends of a stream pair slot k with slot k.
 type Slot struct {

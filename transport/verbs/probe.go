@@ -115,9 +115,6 @@ func (t *Transport) fits(p nic.Port, iwarp bool, g nic.GID) bool {
 	return g.Type == nic.GIDIB
 }
 
-// usualMemory is what a session's slots take where nothing else is said, bytes.
-const usualMemory = 64 << 20
-
 // lockable tries whether so much memory can be registered, where the user's locked
 // memory has a limit: better no rail than one that fails once streams are opened.
 func (t *Transport) lockable(dev nic.Device) error {
@@ -130,7 +127,7 @@ func (t *Transport) lockable(dev nic.Device) error {
 		return err
 	}
 	defer func() { _ = pd.Close() }() // nothing stands on it
-	s, err := transport.NewHugeSlab(usualMemory)
+	s, err := transport.NewHugeSlab(transport.UsualMemory)
 	if err != nil {
 		return err
 	}
