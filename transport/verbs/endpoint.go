@@ -52,7 +52,7 @@ func (t *Transport) Open(ctx context.Context, req transport.OpenRequest) (transp
 	if err != nil {
 		return nil, fmt.Errorf("open: rail %q: %w", req.Pair.Local.Name, err)
 	}
-	e := &endpoint{l: newLink(req), rail: rail}
+	e := &endpoint{l: newLink(req, t.cfg.WriteSize), rail: rail}
 	e.stream = e.l.direct()
 	// Slots and queues are made by a thread near the device, so that they lie there too.
 	transport.OnCores(req.Pair.Local.Cores, func() { err = e.open(ctx, t) })
@@ -63,14 +63,19 @@ func (t *Transport) Open(ctx context.Context, req transport.OpenRequest) (transp
 }
 
 // newLink is a link that stands on nothing yet.
-func newLink(req transport.OpenRequest) *link {
+func newLink(req transport.OpenRequest, writeSize int) *link {
+	whole := transport.HeadRoom + req.SlotSize
+	if writeSize <= 0 {
+		writeSize = whole
+	}
 	l := &link{
 		req: req, state: opened,
 		wake: make(chan struct{}, 1), proved: make(chan struct{}), failed: make(chan struct{}),
 		closed: make(chan struct{}), done: make(chan struct{}), empty: make(chan struct{}),
 		poster: newPoster(),
 	}
-	l.sqDepth, l.rqDepth = depths(req.Slots)
+	l.writeSize = writeSize
+	l.sqDepth, l.rqDepth = depths(req.Slots, writes(whole, writeSize))
 	l.every = max(1, min(req.Slots, l.sqDepth)/4)
 	return l
 }

@@ -19,9 +19,12 @@ const (
 	message = wire.JoinSize
 )
 
-// depths are the queues' sizes. A frame takes two requests, its WRITE and its
-// CDC, a credit one; one request is kept for the marker, which is posted last.
-func depths(slots int) (sq, rq int) { return 2*slots + spare + 1, slots + spare }
+// depths are the queues' sizes. A frame takes its WRITEs, of which there usually is one, and
+// its CDC, a credit one request; one is kept for the marker, which is posted last.
+func depths(slots, writes int) (sq, rq int) { return (writes+1)*slots + spare + 1, slots + spare }
+
+// writes is in how many WRITEs so many bytes go.
+func writes(length, writeSize int) int { return (length + writeSize - 1) / writeSize }
 
 // Kinds of work requests, in bits 24 to 31 of an ID. Below them is an index, above
 // them a number that no other link of the domain has.
@@ -48,8 +51,10 @@ type mark struct {
 type queues struct {
 	number           uint32 // of the link: a QPN comes again while what its last owner has left is not read yet
 	sqDepth, rqDepth int
-	inline           bool // CDCs are
-	every            int  // so many CDCs, then one is signalled
+	writeSize        int          // of one request, bytes, at most
+	chain            []nic.SendWR // that is being made; kept, for each frame needs one
+	inline           bool         // CDCs are
+	every            int          // so many CDCs, then one is signalled
 
 	marks    []mark
 	since    time.Time // when marks[0] became the oldest
@@ -68,28 +73,29 @@ type queues struct {
 // brings that about.
 var errNoRoom = errors.New("the send queue is full: the peer takes no messages")
 
-// say posts a message and before it, if length is not 0, an RDMA WRITE of a range
+// say posts a message and before it, if length is not 0, RDMA WRITEs of a range
 // of the slab to the same place of the peer's. mu is held.
 func (l *link) say(b []byte, signalled bool, offset, length int) error {
-	n := 1
-	if length > 0 {
-		n = 2
-	}
-	if l.sqUsed+n > l.sqDepth-1 {
+	if l.sqUsed+writes(length, l.writeSize)+1 > l.sqDepth-1 {
 		return errNoRoom
 	}
 	at := (l.rqDepth + l.posts%l.sqDepth) * message
 	copy(l.ring.Bytes()[at:at+message], b)
 	l.posts++
 	l.quiet++
-	chain := [2]nic.SendWR{{
-		ID: l.id(workWrite, l.posts), Op: nic.OpWrite, MR: l.mr, Offset: offset, Length: length,
-		RemoteAddr: l.far.Addr + uint64(offset), RKey: l.far.RKey,
-	}, {
+	l.chain = l.chain[:0]
+	for ; length > 0; length -= l.writeSize {
+		l.chain = append(l.chain, nic.SendWR{
+			ID: l.id(workWrite, l.posts), Op: nic.OpWrite, MR: l.mr, Offset: offset, Length: min(length, l.writeSize),
+			RemoteAddr: l.far.Addr + uint64(offset), RKey: l.far.RKey,
+		})
+		offset += l.writeSize
+	}
+	l.chain = append(l.chain, nic.SendWR{
 		ID: l.id(workCDC, l.posts), Op: nic.OpSend, MR: l.rmr, Offset: at, Length: len(b), Inline: l.inline,
 		Signalled: signalled || l.quiet >= l.every,
-	}}
-	l.post(chain[2-n:]...)
+	})
+	l.post(l.chain...)
 	return nil
 }
 
