@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,6 +89,7 @@ type rated struct {
 
 func (r rated) Probe(ctx context.Context) ([]transport.Rail, error) {
 	rails, err := r.Transport.Probe(ctx)
+	rails = slices.Clone(rails) // another host has the same ones
 	for i := range rails {
 		rails[i].Rate = r.rates[rails[i].Name]
 	}

@@ -70,9 +70,9 @@ const (
 type Notice uint8
 
 // The ways to tell. Immediate data need both ends, and no iWARP between them. Auto is
-// the SEND: over soft-RoCE the two can't be told apart (0.95, 1.24, 0.86 and 1.03 of it,
-// medians of 7 in turns on a busy host, each within the other's spread;
-// bench/results/2026-11-30-notice.md), and a CDC says more than 32 bits do. No device in
+// the SEND: over soft-RoCE the two can't be told apart (0.94, 1.07, 1.04 and 0.98 of it,
+// medians of 7 in turns, each within the other's spread;
+// bench/results/2026-11-30-rdma.md), and a CDC says more than 32 bits do. No device in
 // hardware was at hand to ask.
 const (
 	NoticeAuto Notice = iota
