@@ -104,7 +104,7 @@ func (w *world) writes(t *testing.T) {
 				cfg := verbs.Config{WriteSize: kib << 10}
 				name := fmt.Sprintf("of %d KiB", kib)
 				if kib == 1<<10 {
-					cfg.WriteSize, name = 0, "of whole slots"
+					cfg.WriteSize, name = 0, "whole slots"
 				}
 				list = append(list, contestant{name, func(t *testing.T) float64 { return w.memory(t, qps, cfg, 0, false) }})
 			}
