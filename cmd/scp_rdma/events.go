@@ -130,7 +130,7 @@ type eventHealth struct {
 	Slow    float64 `json:"slow_seconds"`
 }
 
-// healthOf is what there is to say of a rail; nil: nothing came over it, or it only receives.
+// healthOf is what there is to say of a rail; nil: nothing came over it, or the sending side has not said.
 func healthOf(r engine.RailReport) *eventHealth {
 	if r.Latency == 0 && r.Slow == 0 {
 		return nil
