@@ -100,13 +100,14 @@ func (w *world) writes(t *testing.T) {
 	for _, qps := range []int{1, 4} {
 		t.Run(fmt.Sprintf("writes-%dQPs", qps), func(t *testing.T) {
 			var list []contestant
-			for _, kib := range []int{1 << 10, 256, 128, 64} {
-				cfg := verbs.Config{WriteSize: kib << 10}
-				name := fmt.Sprintf("of %d KiB", kib)
-				if kib == 1<<10 {
-					cfg.WriteSize, name = 0, "whole slots"
+			for _, kib := range []int{0, 256, 128, 64} {
+				name := "whole slots"
+				if kib > 0 {
+					name = fmt.Sprintf("of %d KiB", kib)
 				}
-				list = append(list, contestant{name, func(t *testing.T) float64 { return w.memory(t, qps, cfg, 0, false) }})
+				list = append(list, contestant{name, func(t *testing.T) float64 {
+					return w.memory(t, qps, verbs.Config{WriteSize: kib << 10}, 0, false)
+				}})
 			}
 			w.compare(t, fmt.Sprintf("MiB/s on %d QPs, slots of 1 MiB, memory to memory, WRITEs", qps), list)
 		})

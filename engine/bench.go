@@ -68,7 +68,7 @@ func (b *Benched) Rate() float64 { return float64(b.Bytes) / max(b.Took.Seconds(
 func Bench(ctx context.Context, cfg BenchConfig) (*Benched, error) {
 	b := &bencher{sender: newSender(SendConfig{
 		Server: cfg.Server, Wait: cfg.Wait, Transports: cfg.Transports, Logger: cfg.Logger, Source: nothing{},
-		Streams: cfg.Streams, Slots: cfg.Slots, SlotSize: cfg.SlotSize, NoChecksum: cfg.NoChecksum, Encrypt: cfg.Encrypt,
+		Streams: cfg.Streams, Slots: cfg.Slots, SlotSize: cfg.SlotSize, NoChecksum: cfg.NoChecksum, Encrypt: cfg.Encrypt, EveryRail: cfg.EveryRail,
 	}), bench: cfg}
 	b.meet, b.results = b.ask, b.judge
 	err := b.session(ctx)
@@ -121,9 +121,7 @@ func (b *bencher) ask(ctx context.Context) error {
 	if err := b.onlyRail(b.routes.first()); err != nil {
 		return err
 	}
-	if !b.bench.EveryRail {
-		b.spareSlow()
-	}
+	b.spareSlow()
 	way := b.way()
 	if err := b.agree(peer.Limits, way, false); err != nil {
 		return err

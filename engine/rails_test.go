@@ -114,39 +114,47 @@ type railway struct {
 	tr     *transporttest.Throttled
 }
 
+// serveWires runs a server behind pipes that keeps nothing, and says how it is reached and when it
+// has ended.
+func serveWires(ctx context.Context, t *testing.T, cfg engine.ServeConfig) (at control.DialConfig, served <-chan error) {
+	t.Helper()
+	key := keys.New()
+	port := pipes{make(chan net.Conn), make(chan struct{})}
+	ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "pipe:1", Listener: port, Keys: keys.Single("tests", key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Listener, cfg.Grace = ln, time.Minute
+	cfg.NewSink = func(keys.Holder, localfs.SinkOptions) (engine.Sink, error) { return &null.Sink{}, nil }
+	ends := make(chan error, 1)
+	go func() { ends <- engine.Serve(ctx, cfg) }()
+	return control.DialConfig{Addr: "pipe:1", Key: &key, Connect: port.dial}, ends
+}
+
 // run carries it, and fails the test unless all of it arrives.
 func (w wires) run(t *testing.T) (out railway) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		key := keys.New()
-		port := pipes{make(chan net.Conn), make(chan struct{})}
-		ln, err := control.Listen(t.Context(), control.ListenConfig{Addr: "pipe:1", Listener: port, Keys: keys.Single("tests", key)})
-		if err != nil {
-			t.Fatal(err)
-		}
 		out.tr, out.seen = transporttest.Throttle(mem.New("a", "b"), 1), &watch{}
 		out.tr.Rate("a", wireRate)
 		out.tr.Rate("b", wireRate)
 		if w.both != nil {
 			w.both(out.tr)
 		}
-		served := make(chan error, 1)
-		go func() {
-			served <- engine.Serve(t.Context(), engine.ServeConfig{
-				Listener: ln, Transports: transport.NewRegistry(out.tr), Once: true, Grace: time.Minute,
-				NewSink: func(keys.Holder, localfs.SinkOptions) (engine.Sink, error) { return &null.Sink{}, nil },
-				NewSource: func(keys.Holder, []string, localfs.SourceOptions) (engine.Offer, error) {
-					return nothingFrom{w.source()}, nil
-				},
-			})
-		}()
+		at, served := serveWires(t.Context(), t, engine.ServeConfig{
+			Transports: transport.NewRegistry(out.tr), Once: true,
+			NewSource: func(keys.Holder, []string, localfs.SourceOptions) (engine.Offer, error) {
+				return nothingFrom{w.source()}, nil
+			},
+		})
 		if w.later != nil {
 			done := make(chan struct{})
 			go func() { w.later(out.tr); close(done) }()
 			defer func() { <-done }()
 		}
 		began := time.Now()
-		out.report, err = w.carry(t.Context(), control.DialConfig{Addr: "pipe:1", Key: &key, Connect: port.dial}, out)
+		var err error
+		out.report, err = w.carry(t.Context(), at, out)
 		out.took = time.Since(began)
 		if err != nil || out.report.Files != uint64(w.files) || out.report.Bytes != uint64(w.files*w.size) || len(out.seen.problems) > 0 {
 			t.Errorf("%v, %+v, %v", err, out.report, out.seen.problems)

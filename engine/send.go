@@ -145,9 +145,7 @@ func (s *sender) greet(ctx context.Context) error {
 // over has the session go over these routes.
 func (s *sender) over(all []*route) {
 	s.routes = &routes{all: all, retryFor: s.cfg.RetryFor}
-	if !s.cfg.EveryRail {
-		s.spareSlow()
-	}
+	s.spareSlow()
 	s.judged(all)
 	s.watched.Store(s.routes)
 	if z, ok := all[0].transport.(transport.ZeroCopier); ok && z.ZeroCopy() {
@@ -157,8 +155,12 @@ func (s *sender) over(all []*route) {
 	}
 }
 
-// spareSlow leaves out rails that would add next to nothing, and tells.
+// spareSlow leaves out rails that would add next to nothing, and tells; not if the user has named
+// them.
 func (s *sender) spareSlow() {
+	if s.cfg.EveryRail {
+		return
+	}
 	for _, r := range s.routes.all {
 		r.spareSlow()
 		for _, l := range r.lanes {
